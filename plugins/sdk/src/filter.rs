@@ -1,0 +1,106 @@
+//! What a filter is.
+//!
+//! A filter works on a whole batch, in place, on the worker that read it. It says what it did to the count of records
+//! ([`FilterContext`]), and the pipeline checks that the ledger's equation holds after each call:
+//! `in + created = out + dropped{reason} + absorbed + held`.
+//!
+//! A filter that keeps records for later is one of two kinds. *Pass-through* keeps their custody with them
+//! ([`Custody::fork`](crate::Custody::fork), narrowed to what is kept): the source's position waits. A *custodian* lets
+//! the custody go: the records count as settled, and its documentation says what a crash loses.
+
+use std::time::Instant;
+
+use crate::flow::{Flow, Selection};
+use crate::ledger::Reason;
+
+/// A filter, as configured.
+pub trait FilterFactory: Send + Sync {
+    /// Whose state it keeps.
+    fn state(&self) -> FilterState {
+        FilterState::None
+    }
+
+    /// One that works.
+    fn instance(&self) -> Box<dyn Filter>;
+}
+
+/// Whose state a filter keeps between batches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FilterState {
+    /// None: an instance per worker.
+    None,
+    /// One per source, which stays on its worker: an instance per worker, keyed by source inside.
+    PerSource,
+    /// One for all: a single instance, which the workers take in turn.
+    Shared,
+}
+
+/// A filter that works.
+pub trait Filter: Send {
+    /// Changes `flow` in place. Only records in `rows` may be touched. Records that leave by another road (another tag,
+    /// say) go to [`FilterContext::emit`] with a fork of the custody.
+    fn apply(&mut self, flow: &mut Flow, rows: &Selection, cx: &mut FilterContext);
+
+    /// When [`Filter::tick`] should be called, if ever.
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    /// The deadline is reached: let go of what is due.
+    fn tick(&mut self, _cx: &mut FilterContext) {}
+
+    /// The end, or a pipeline that is replaced: let go of everything held.
+    fn flush(&mut self, _cx: &mut FilterContext) {}
+}
+
+/// What a filter did, and what it sends on beside its batch.
+#[derive(Debug)]
+pub struct FilterContext {
+    /// When the call began: filters read no clock of their own.
+    pub now: Instant,
+    /// Batches that go on behind this filter.
+    pub emitted: Vec<Flow>,
+    /// Records made of others.
+    pub created: usize,
+    /// Records joined into others.
+    pub absorbed: usize,
+    /// Records held more (or fewer) than before.
+    pub held: isize,
+    /// Records that could not be changed as told, and go on as they were.
+    pub failed: usize,
+    /// Records dropped.
+    pub dropped: Vec<(Reason, usize)>,
+}
+
+/// A filter without state, used as it is by every worker.
+#[derive(Debug)]
+pub struct Stateless<F>(pub F);
+
+// === impl FilterContext ===
+
+impl FilterContext {
+    /// Nothing done yet.
+    pub fn new(now: Instant) -> Self {
+        FilterContext { now, emitted: Vec::new(), created: 0, absorbed: 0, held: 0, failed: 0, dropped: Vec::new() }
+    }
+
+    /// Sends a batch on, behind this filter.
+    pub fn emit(&mut self, flow: Flow) {
+        self.emitted.push(flow);
+    }
+
+    /// Counts `n` dropped records.
+    pub fn drop_records(&mut self, reason: Reason, n: usize) {
+        if n > 0 {
+            self.dropped.push((reason, n));
+        }
+    }
+}
+
+// === impl Stateless ===
+
+impl<F: Filter + Clone + Sync + 'static> FilterFactory for Stateless<F> {
+    fn instance(&self) -> Box<dyn Filter> {
+        Box::new(self.0.clone())
+    }
+}

@@ -1,0 +1,154 @@
+//! The client.
+
+use std::cell::RefCell;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Method, redirect};
+
+use super::answer::Answer;
+use super::buffer::{Buffer, Buffers};
+use super::endpoint::Endpoints;
+use super::failure::Failure;
+use super::settings::ClientSettings;
+use super::tls::Tls;
+use crate::compress::{Compression, Compressor};
+use crate::input::StartError;
+use crate::ledger::{OutputLedger, add};
+
+/// To open a connection may take this long, and never longer than a request.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Kept connections are closed before servers and load balancers usually close them (60 s): a request that meets the
+/// closing half-way is one that nobody knows the fate of.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// An output's connections. Lives on the output's thread.
+#[derive(Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    endpoints: Endpoints,
+    buffers: Buffers,
+    /// The configuration sets it.
+    own_content_type: bool,
+    compression: Compression,
+    compressor: RefCell<Compressor>,
+    ledger: Arc<OutputLedger>,
+}
+
+/// A request with a body.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// `POST`, mostly.
+    pub method: Method,
+    /// The body, before compression.
+    pub body: Buffer,
+    /// Its type.
+    pub content_type: &'static str,
+    /// One header more.
+    pub header: Option<(&'static str, &'a HeaderValue)>,
+    /// Bytes of the answer that are read, at most.
+    pub limit: usize,
+}
+
+// === impl Client ===
+
+impl Client {
+    /// Sets it up. `ledger` is told the bytes that are sent.
+    pub fn new(settings: ClientSettings, ledger: Arc<OutputLedger>) -> Result<Self, StartError> {
+        let ClientSettings { endpoints, headers, tls, timeout, compression } = settings;
+        install_provider();
+        let own_content_type = headers.contains_key(CONTENT_TYPE);
+        let https = endpoints.iter().any(super::Endpoint::is_https);
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("suiro/", env!("CARGO_PKG_VERSION")))
+            .default_headers(headers)
+            .http1_only()
+            .redirect(redirect::Policy::none())
+            .referer(false)
+            .no_proxy()
+            .tcp_nodelay(true)
+            .connect_timeout(timeout.min(CONNECT_TIMEOUT))
+            .timeout(timeout)
+            .pool_idle_timeout(IDLE);
+        builder = match tls {
+            Some(tls) => tls.apply(builder),
+            None if https => Tls::default().apply(builder),
+            // Nothing to trust, so nothing to load: the system's certificates are 150 parsed files.
+            None => builder.tls_certs_only([]),
+        };
+        let http = builder.build().map_err(|error| StartError(format!("the HTTP client can't be set up: {error}")))?;
+        Ok(Client {
+            http,
+            endpoints: Endpoints::new(endpoints),
+            buffers: Buffers::default(),
+            own_content_type,
+            compression,
+            compressor: RefCell::new(Compressor::new(compression)),
+            ledger,
+        })
+    }
+
+    /// An empty buffer to build a body in.
+    pub fn buffer(&self) -> Buffer {
+        self.buffers.take()
+    }
+
+    /// Where bodies come from.
+    pub fn buffers(&self) -> &Buffers {
+        &self.buffers
+    }
+
+    /// Sends a request and reads the answer. Of several endpoints, the next is tried as long as nothing was sent.
+    pub async fn send(&self, request: Request<'_>) -> Result<Answer, Failure> {
+        let Request { method, body, content_type, header, limit } = request;
+        let (body, encoding) = self.compress(body);
+        let body = body.into_bytes();
+        let mut failure = None;
+        for at in self.endpoints.order() {
+            add(&self.ledger.bytes, body.len());
+            let mut headers = HeaderMap::with_capacity(4);
+            if !self.own_content_type {
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+            }
+            if let Some(encoding) = encoding {
+                headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
+            }
+            if let Some((name, value)) = header {
+                headers.insert(name, value.clone());
+            }
+            let url = self.endpoints.url(at).clone();
+            let sent = self.http.request(method.clone(), url).headers(headers).body(body.clone()).send().await;
+            match sent {
+                Ok(response) => {
+                    self.endpoints.note(at, true);
+                    return Ok(Answer::read(response, limit).await);
+                }
+                Err(error) => {
+                    let error = Failure::new(error);
+                    self.endpoints.note(at, false);
+                    if !error.unsent {
+                        return Err(error);
+                    }
+                    failure = Some(error);
+                }
+            }
+        }
+        Err(failure.unwrap_or_else(Failure::no_endpoint))
+    }
+
+    fn compress(&self, plain: Buffer) -> (Buffer, Option<&'static str>) {
+        let Some(encoding) = self.compression.content_encoding() else { return (plain, None) };
+        let mut packed = self.buffers.take();
+        let done = self.compressor.borrow_mut().compress(plain.body(), &mut packed.bytes);
+        if done { (packed, Some(encoding)) } else { (plain, None) }
+    }
+}
+
+/// reqwest asks for one provider per process. Whoever comes second finds ours, or the one an embedder chose.
+fn install_provider() {
+    static INSTALLED: OnceLock<()> = OnceLock::new();
+    INSTALLED.get_or_init(|| {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    });
+}

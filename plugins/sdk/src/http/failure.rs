@@ -1,0 +1,71 @@
+//! A request that got no answer.
+
+use std::error::Error as _;
+use std::io;
+
+use crate::output::Outcome;
+
+/// Why there is no answer, or no whole one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct Failure {
+    /// In words.
+    text: String,
+    /// Nothing of the request was sent.
+    pub unsent: bool,
+    /// An operator must mend it: a certificate that isn't trusted.
+    pub degraded: bool,
+}
+
+// === impl Failure ===
+
+impl Failure {
+    pub(super) fn new(error: reqwest::Error) -> Self {
+        let unsent = error.is_connect() || error.is_builder();
+        let what = if error.is_timeout() {
+            "no answer in time"
+        } else if unsent {
+            "can't connect"
+        } else {
+            "the connection broke"
+        };
+        // The innermost error says what happened, those around it only where.
+        let mut cause = error.source();
+        let mut degraded = false;
+        let mut inner = None;
+        while let Some(error) = cause {
+            degraded |= is_tls(error);
+            inner = Some(error.to_string());
+            cause = error.source();
+        }
+        let host = error.url().map(|url| format!(" ({})", authority(url))).unwrap_or_default();
+        let text = match inner {
+            Some(inner) => format!("{what}{host}: {inner}"),
+            None => format!("{what}{host}"),
+        };
+        Failure { text, unsent, degraded }
+    }
+
+    pub(super) fn no_endpoint() -> Self {
+        Failure { text: "there is no `url`".to_owned(), unsent: true, degraded: true }
+    }
+
+    /// What the driver does about it: nobody knows what the other side has, so all of it is tried again.
+    pub fn into_outcome(self) -> Outcome {
+        Outcome::Retry { why: self.text, after: None, degraded: self.degraded }
+    }
+}
+
+/// Whether it is TLS that failed: an I/O error may wrap another one around it, out of its chain of sources.
+fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+    if error.is::<rustls::Error>() {
+        return true;
+    }
+    let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    wrapped.is_some_and(|wrapped| is_tls(wrapped))
+}
+
+fn authority(url: &reqwest::Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}

@@ -1,0 +1,40 @@
+//! What a plugin of suiro is, and what plugins share.
+//!
+//! | a plugin that is | implements | and is called |
+//! | --- | --- | --- |
+//! | an input | [`Input`], [`Source`] | on one worker's thread |
+//! | a parser | [`Parser`] | on the input's worker, line by line |
+//! | a filter | [`FilterFactory`], [`Filter`] | on the worker, a batch at a time |
+//! | an output | [`Output`] | on its own thread, inside its own tokio runtime |
+//!
+//! Each crate of plugins has `register(&mut Registry)`. What a plugin answers for, and to whom, is in [`custody`] and
+//! [`ledger`].
+
+pub mod compress;
+pub mod custody;
+pub mod decode;
+pub mod filter;
+pub mod flow;
+pub mod http;
+pub mod input;
+pub mod killpoint;
+pub mod lang;
+pub mod ledger;
+pub mod output;
+pub mod parser;
+pub mod pool;
+pub mod registry;
+pub mod settings;
+pub mod time;
+
+pub use custody::{Custody, Position, Receipt, Tracker};
+pub use decode::{Decoder, Line, OnParseError};
+pub use filter::{Filter, FilterContext, FilterFactory, FilterState, Stateless};
+pub use flow::{Flow, Selection};
+pub use input::{Input, Polled, Progress, Source, SourceSetup, StartError, Waker};
+pub use ledger::{FilterLedger, InputLedger, OutputLedger, Reason};
+pub use output::{Delivering, Delivery, Limits, Outcome, Output, OutputSetup, Part, Rows, Verdict};
+pub use parser::{ParseError, Parser, TimeRule};
+pub use pool::{Pool, SharedBatch};
+pub use registry::Registry;
+pub use suiro_record as record;
