@@ -1,0 +1,37 @@
+//! Filters that come with the agent.
+//!
+//! | type | does | state | what a crash loses |
+//! | --- | --- | --- | --- |
+//! | [`keep`, `drop`](choose) | lets records through, or not | none | nothing |
+//! | [`modify`] | renames, copies, sets, adds, hashes, removes fields | none | nothing |
+//! | [`split`] | makes a record of each item of a list | none | nothing |
+//! | [`multiline`] | joins lines that belong together | per source | nothing: the source waits |
+//! | [`dedupe`] | holds a record, takes those that repeat it in | shared | what it holds, unless `durable = true` |
+//! | [`retag`] | gives records another tag | none | nothing |
+//!
+//! What they do to the count of records they say through the `FilterContext`, and each module's tests check that the
+//! ledger's equation holds.
+
+pub mod choose;
+pub mod dedupe;
+pub mod modify;
+pub mod multiline;
+pub mod retag;
+pub mod split;
+
+#[cfg(test)]
+mod test_kit;
+
+pub use multiline::multiline_from_value;
+use suiro_sdk::Registry;
+
+/// Adds the filters.
+pub fn register(registry: &mut Registry) {
+    registry.filter("keep", "lets through the records for which `when` is true", choose::build_keep);
+    registry.filter("drop", "drops the records for which `when` is true", choose::build_drop);
+    registry.filter("modify", "renames, copies, sets, adds, hashes and removes fields", modify::build);
+    registry.filter("split", "makes a record of each item of a list, or of each part of a text", split::build);
+    registry.filter("multiline", "joins lines that belong together, such as stack traces", multiline::build);
+    registry.filter("dedupe", "joins records that repeat within a window of time", dedupe::build);
+    registry.filter("retag", "gives records the tag a template makes", retag::build);
+}
