@@ -1,0 +1,51 @@
+//! The command line.
+//!
+//! Exit codes: 0 done; 1 something could not be delivered or started; 2 the configuration or the command line is wrong.
+
+mod check;
+mod list;
+mod load;
+mod logs;
+mod progress;
+mod run;
+mod screen;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The configuration, or the command line, is wrong.
+pub const EXIT_USAGE: u8 = 2;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "suiro",
+    version,
+    about = "A telemetry agent: files in, filters in the middle, Loki, Elasticsearch and more out; every record accounted for.",
+    after_help = "Start with: suiro run -c conf/quickstart.toml",
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the pipeline that a configuration describes, until SIGTERM or Ctrl-C
+    Run(run::RunArgs),
+    /// Check a configuration and print what would be run; exit code 2 if it is wrong
+    Check(check::CheckArgs),
+    /// List inputs, filters, outputs and parsers
+    List(list::ListArgs),
+}
+
+/// Runs the command the process was started with.
+pub fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Run(args) => run::run(&args),
+        Command::Check(args) => check::check(&args),
+        Command::List(args) => list::list(&args),
+    }
+}

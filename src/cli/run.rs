@@ -1,0 +1,139 @@
+//! `suiro run`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use super::load::{self, ConfigArgs};
+use super::progress::ProgressLine;
+use super::{EXIT_USAGE, logs, screen};
+use crate::api::Api;
+use crate::pipeline::{Ending, Pipeline, Plan, within};
+
+/// Arguments of `suiro run`.
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Read every input to its end, deliver, print the ledger and exit; exit code 1 if a record was not delivered
+    #[arg(long)]
+    once: bool,
+    /// Write the ledger as JSON to this file at the end
+    #[arg(long, value_name = "FILE")]
+    ledger_json: Option<PathBuf>,
+}
+
+pub(super) fn run(args: &RunArgs) -> ExitCode {
+    let Some((plan, _)) = load::plan(&args.config) else { return ExitCode::from(EXIT_USAGE) };
+    logs::start(plan.service.log_level);
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&format!("no event loop to be had: {error}")),
+    };
+    match runtime.block_on(serve(args, plan)) {
+        Ok(code) => code,
+        Err(error) => fail(&error),
+    }
+}
+
+fn fail(error: &str) -> ExitCode {
+    tracing::error!("{error}");
+    ExitCode::FAILURE
+}
+
+async fn serve(args: &RunArgs, plan: Plan) -> Result<ExitCode, String> {
+    let began = Instant::now();
+    if plan.inputs.is_empty() {
+        return Err("there is nothing to read: the configuration has no [[input]]".to_owned());
+    }
+    let service = plan.service.clone();
+    prepare_data_dir(&service.data_dir)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
+    // Listening comes first: an agent that can't start must not have delivered anything.
+    let bound = match service.api {
+        Some(listen) => Some(Api::bind(listen).await?),
+        None => None,
+    };
+    let mut pipeline = Pipeline::start(plan, args.once).map_err(|error| error.to_string())?;
+    let shared = pipeline.shared().clone();
+    let api = bound.map(|bound| bound.serve(shared.clone()));
+    tracing::info!(
+        api = api.map(|address| address.to_string()),
+        data_dir = %service.data_dir.display(),
+        "ready in {:.0} ms",
+        began.elapsed().as_secs_f64() * 1000.0
+    );
+    let progress = args.once.then(|| ProgressLine::start(Arc::clone(&shared)));
+    let exhausted = tokio::select! {
+        () = pipeline.exhausted() => true,
+        _ = terminate.recv() => false,
+        _ = interrupt.recv() => false,
+    };
+    let ending = if exhausted {
+        // All is read. What is not delivered yet gets the time it needs, unless somebody loses patience.
+        tracing::debug!("all inputs are read to their ends");
+        stop_patiently(pipeline, &mut terminate, &mut interrupt, service.shutdown_timeout).await
+    } else {
+        tracing::info!("stopping; what is on its way gets {:?}", service.shutdown_timeout);
+        pipeline.stop(within(service.shutdown_timeout)).await
+    };
+    if let Some(progress) = progress {
+        progress.finish();
+    }
+    report(args, &ending, began.elapsed())
+}
+
+async fn stop_patiently(
+    pipeline: Pipeline,
+    terminate: &mut tokio::signal::unix::Signal,
+    interrupt: &mut tokio::signal::unix::Signal,
+    patience: Duration,
+) -> Ending {
+    let (deadline, patient) = watch::channel(None);
+    let stop = pipeline.stop(patient);
+    tokio::pin!(stop);
+    tokio::select! {
+        ending = &mut stop => return ending,
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::warn!("told to stop; what is on its way gets {patience:?}");
+    deadline.send_replace(Some(tokio::time::Instant::now() + patience));
+    stop.await
+}
+
+fn report(args: &RunArgs, ending: &Ending, elapsed: Duration) -> Result<ExitCode, String> {
+    let ledger = &ending.ledger;
+    if let Some(path) = &args.ledger_json {
+        let json = serde_json::to_vec_pretty(ledger).map_err(|error| error.to_string())?;
+        std::fs::write(path, json).map_err(|error| format!("--ledger-json {}: {error}", path.display()))?;
+    }
+    for imbalance in ledger.imbalances() {
+        tracing::error!("the ledger does not balance: {imbalance}");
+    }
+    if args.once {
+        screen::print(ledger, elapsed);
+        let failed = ledger.undelivered() > 0 || !ending.drained;
+        return Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS });
+    }
+    if !ending.drained {
+        let left: u64 = ledger.outputs.iter().map(|output| output.in_flight).sum();
+        tracing::warn!("{left} records were still on their way; they are read again at the next start");
+    }
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Creates the data folder, private to the agent's user.
+fn prepare_data_dir(path: &std::path::Path) -> Result<(), String> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| {
+        format!("the data folder {} can't be created: {error}; set `data_dir` in [service]", path.display())
+    })
+}

@@ -1,0 +1,7 @@
+//! The `suiro` binary.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    suiro::cli::main()
+}

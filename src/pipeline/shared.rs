@@ -1,0 +1,255 @@
+//! What all threads of a pipeline share, and how it is built of a plan.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::AcqRel, Ordering::Relaxed};
+
+use suiro_record::Signal;
+use suiro_sdk::lang::{Condition, TagMatch, Template};
+use suiro_sdk::{Decoder, Input, InputLedger, OnParseError, OutputSetup, Pool, Progress, StartError};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use super::books::Books;
+use super::chain::{Chain, FilterBlock};
+use super::control::{Control, Event};
+use super::health::Health;
+use super::plan::{FilterPlan, InputPlan, OutputPlan, Plan};
+use super::router::Route;
+use crate::output::{DeadLetter, DeadLetterSettings, DriverSetup, QueueKind, QueueSettings};
+use crate::queue::{DiskQueue, DiskSetup, MemoryQueue, Queue, QueueSetup};
+
+/// Bound of a queue in memory, where the configuration names none: a deeper one brings nothing but memory. Bytes.
+const MEMORY_QUEUE: usize = 8 << 20;
+/// Bound of a queue on disk, where the configuration names none. Bytes.
+const DISK_QUEUE: u64 = 1 << 30;
+
+/// What all threads share.
+pub struct Shared {
+    /// Phases and events.
+    pub control: Arc<Control>,
+    /// Every block's counts.
+    pub books: Books,
+    /// What is wrong.
+    pub health: Arc<Health>,
+    /// Batches to fill.
+    pub pool: Arc<Pool>,
+    /// Inputs, in order.
+    pub inputs: Vec<InputBlock>,
+    /// The common filters, in order.
+    pub filters: Vec<Arc<FilterBlock>>,
+    /// The queues of the outputs, in order.
+    pub queues: Vec<Arc<dyn Queue>>,
+    /// How many workers there are.
+    pub workers: usize,
+    /// Where what must survive a restart is kept.
+    pub data_dir: PathBuf,
+    /// `run --once`.
+    pub once: bool,
+    outputs: Vec<OutputRoute>,
+    /// Workers that have flushed their own filters.
+    flushed: AtomicUsize,
+}
+
+/// An input as its workers see it.
+pub struct InputBlock {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The plugin.
+    pub input: Box<dyn Input>,
+    /// Its tag.
+    pub tag: Arc<Template>,
+    /// Makes records of its lines.
+    pub decoder: Arc<Decoder>,
+    /// Its counts.
+    pub ledger: Arc<InputLedger>,
+    /// Its own filters: multiline, parser, `[[input.filter]]`.
+    pub filters: Vec<Arc<FilterBlock>>,
+    /// How far it is.
+    pub progress: ProgressCell,
+}
+
+/// How far an input's workers are.
+#[derive(Debug)]
+pub struct ProgressCell(Vec<(AtomicU64, AtomicU64)>);
+
+struct OutputRoute {
+    matches: TagMatch,
+    when: Option<Condition>,
+    signals: Vec<Signal>,
+    filters: Vec<Arc<FilterBlock>>,
+}
+
+type Built = (Arc<Shared>, Vec<DriverSetup>, UnboundedReceiver<Event>);
+
+// === impl Shared ===
+
+impl Shared {
+    /// Builds everything but the threads.
+    pub(super) fn build(plan: Plan, once: bool) -> Result<Built, StartError> {
+        let Plan { service, inputs, filters, outputs } = plan;
+        let (tell, events) = unbounded_channel();
+        let control = Arc::new(Control::new(service.workers, tell));
+        let mut shared = Shared {
+            books: Books::default(),
+            health: Arc::default(),
+            pool: Arc::default(),
+            inputs: Vec::new(),
+            filters: Vec::new(),
+            queues: Vec::new(),
+            workers: service.workers,
+            data_dir: service.data_dir.clone(),
+            once,
+            outputs: Vec::new(),
+            flushed: AtomicUsize::new(0),
+            control,
+        };
+        for input in inputs {
+            let block = shared.input(input);
+            shared.inputs.push(block);
+        }
+        shared.filters = filters.into_iter().map(|filter| shared.filter(filter)).collect();
+        let share = (service.memory_limit as usize) / outputs.len().max(1);
+        let mut drivers = Vec::new();
+        let queues = shared.data_dir.join("queue");
+        let on_disk = |output: &&OutputPlan| output.settings.queue.kind == QueueKind::Disk;
+        let names: Vec<_> = outputs.iter().filter(on_disk).map(|output| output.name.clone()).collect();
+        for path in crate::queue::orphans(&queues, &names) {
+            let path = path.display();
+            tracing::warn!(
+                "records wait in {path} for an output that has no queue there any more; name one so to deliver them"
+            );
+        }
+        for output in outputs {
+            drivers.push(shared.output(output, share)?);
+        }
+        Ok((Arc::new(shared), drivers, events))
+    }
+
+    /// Called once by each worker when it has flushed its own filters: whether it was the last.
+    pub(super) fn is_last_to_flush(&self) -> bool {
+        self.flushed.fetch_add(1, AcqRel) + 1 == self.workers
+    }
+
+    /// The routes of one worker.
+    pub(super) fn routes(&self, first: bool) -> Vec<Route> {
+        self.outputs
+            .iter()
+            .zip(&self.queues)
+            .map(|(output, queue)| Route {
+                matches: output.matches.clone(),
+                when: output.when.clone(),
+                signals: output.signals.clone(),
+                chain: (!output.filters.is_empty()).then(|| Chain::new(output.filters.iter().cloned(), first)),
+                queue: queue.clone(),
+            })
+            .collect()
+    }
+
+    fn input(&mut self, plan: InputPlan) -> InputBlock {
+        let ledger = self.books.input(&plan.name);
+        let mut filters = Vec::new();
+        let InputPlan { name, input, tag, parser, on_parse_error, multiline, filters: own, .. } = plan;
+        let joins = multiline.is_some();
+        filters.extend(multiline.map(|plan| self.filter(plan)));
+        // A parser works line by line where the lines are read, unless lines are joined first or may be dropped: then it
+        // is a filter, with a filter's ledger.
+        let decoder = if parser.is_some() && (joins || on_parse_error == OnParseError::Drop) {
+            let parse = Decoder::new(parser, on_parse_error, true, ledger.clone()).into_filter();
+            let parse = FilterPlan::inner(format!("{name}.parser"), "parser", parse);
+            filters.push(self.filter(Arc::new(parse)));
+            Decoder::new(None, OnParseError::Keep, joins, ledger.clone())
+        } else {
+            Decoder::new(parser, on_parse_error, joins, ledger.clone())
+        };
+        filters.extend(own.into_iter().map(|plan| self.filter(plan)));
+        let progress = ProgressCell((0..self.workers).map(|_| Default::default()).collect());
+        InputBlock { name, input, tag, decoder: Arc::new(decoder), ledger, filters, progress }
+    }
+
+    fn filter(&mut self, plan: Arc<FilterPlan>) -> Arc<FilterBlock> {
+        let ledger = self.books.filter(&plan.name);
+        let dead_letter = DeadLetter::new(DeadLetterSettings::of(&self.data_dir, &plan.name), &plan.name);
+        FilterBlock::new(plan, ledger, Arc::new(dead_letter), self.health.clone())
+    }
+
+    fn output(&mut self, plan: OutputPlan, share: usize) -> Result<DriverSetup, StartError> {
+        let OutputPlan { name, output, settings, filters, .. } = plan;
+        let ledger = self.books.output(&name);
+        let queue = self.queue(&name, &settings.queue, share, &ledger)?;
+        let filters = filters.into_iter().map(|plan| self.filter(plan)).collect();
+        self.outputs.push(OutputRoute {
+            matches: settings.matches.clone(),
+            when: settings.when.clone(),
+            signals: settings.signals.clone().unwrap_or_else(|| output.signals().to_vec()),
+            filters,
+        });
+        self.queues.push(queue.clone());
+        Ok(DriverSetup {
+            limits: settings.limits(output.limits()),
+            retry: settings.retry,
+            concurrency: settings.concurrency,
+            ordered: settings.ordered,
+            dead_letter: Arc::new(DeadLetter::new(settings.dead_letter, &name)),
+            health: self.health.clone(),
+            setup: OutputSetup { name: name.clone(), data_dir: self.data_dir.clone(), ledger: ledger.clone() },
+            abort: tokio::sync::watch::channel(false).1,
+            name,
+            output,
+            queue,
+            ledger,
+        })
+    }
+
+    fn queue(
+        &self,
+        name: &Arc<str>,
+        settings: &QueueSettings,
+        share: usize,
+        ledger: &Arc<suiro_sdk::OutputLedger>,
+    ) -> Result<Arc<dyn Queue>, StartError> {
+        let setup = QueueSetup {
+            max_bytes: match settings.kind {
+                QueueKind::Memory => settings.max_size.map_or(MEMORY_QUEUE, |size| size as usize).min(share),
+                // What is on its way to the disk, and from it.
+                QueueKind::Disk => MEMORY_QUEUE.min(share),
+            },
+            when_full: settings.when_full,
+            ledger: ledger.clone(),
+            wakers: self.control.wakers(),
+        };
+        match settings.kind {
+            QueueKind::Memory => Ok(Arc::new(MemoryQueue::new(setup))),
+            QueueKind::Disk => {
+                let setup = DiskSetup {
+                    queue: setup,
+                    name: name.clone(),
+                    folder: self.data_dir.join("queue").join(&**name),
+                    max_size: settings.max_size.unwrap_or(DISK_QUEUE),
+                    fsync: settings.fsync,
+                    pool: self.pool.clone(),
+                    health: self.health.clone(),
+                };
+                let queue = DiskQueue::open(setup).map_err(|error| StartError(error.to_string()))?;
+                Ok(Arc::new(queue))
+            }
+        }
+    }
+}
+
+// === impl ProgressCell ===
+
+impl ProgressCell {
+    /// A worker's share.
+    pub fn set(&self, shard: usize, read: u64, total: u64) {
+        if let Some(cell) = self.0.get(shard) {
+            cell.0.store(read, Relaxed);
+            cell.1.store(total, Relaxed);
+        }
+    }
+
+    /// All workers together.
+    pub fn get(&self) -> Progress {
+        let sum = |pick: fn(&(AtomicU64, AtomicU64)) -> &AtomicU64| self.0.iter().map(|c| pick(c).load(Relaxed)).sum();
+        Progress { read: sum(|cell| &cell.0), total: sum(|cell| &cell.1) }
+    }
+}
