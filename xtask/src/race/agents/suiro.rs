@@ -1,0 +1,46 @@
+//! suiro's configuration for the race: its defaults, but for the size of a request.
+
+use super::{BATCH, Course};
+use crate::race::job::{Destination, Job};
+
+pub(super) fn configuration(course: &Course<'_>) -> Vec<(&'static str, String)> {
+    let Course { job, file, sink, api, folder } = course;
+    let parser = match job {
+        Some(Job::JsonEs | Job::JsonFilterEs) => "parser = \"json\"\n",
+        Some(Job::ApacheEs) => "parser = \"apache_combined\"\n",
+        Some(Job::TextLoki) | None => "",
+    };
+    let filters = match job {
+        Some(Job::JsonFilterEs) => concat!(
+            "[[filter]]\ntype = \"drop\"\nwhen = 'level == \"debug\"'\n\n",
+            "[[filter]]\ntype = \"modify\"\nset = { env = \"prod\" }\nremove = [\"session\"]\n\n",
+        ),
+        _ => "",
+    };
+    let output = match job.map(Job::destination) {
+        Some(Destination::Loki) => {
+            format!("type = \"loki\"\nurl = \"http://127.0.0.1:{sink}\"\nlabels = {{ job = \"race\" }}\n")
+        }
+        Some(Destination::Elasticsearch) | None => {
+            format!("type = \"elasticsearch\"\nurl = \"http://127.0.0.1:{sink}\"\nindex = \"race\"\n")
+        }
+    };
+    let text = format!(
+        r#"[service]
+data_dir = '{data}'
+api = {{ listen = "127.0.0.1:{api}" }}
+
+[[input]]
+type = "tail"
+tag = "race"
+path = ['{file}']
+read_from = "beginning"
+{parser}
+{filters}[[output]]
+{output}batch = {{ max_bytes = "{BATCH}" }}
+"#,
+        data = folder.join("data").display(),
+        file = file.display(),
+    );
+    vec![("suiro.toml", text)]
+}

@@ -1,0 +1,97 @@
+//! The jobs of the race: which file is read, what is done to its records, and which system they go to.
+
+use clap::ValueEnum;
+
+/// One job. The order is the order of the tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum)]
+pub(crate) enum Job {
+    /// Tail text, to Loki.
+    TextLoki,
+    /// Tail JSON, parse, to Elasticsearch bulk.
+    JsonEs,
+    /// The same; records at level debug dropped, one field set, one removed.
+    JsonFilterEs,
+    /// Tail Apache combined, parse, to Elasticsearch bulk.
+    ApacheEs,
+}
+
+/// The files the jobs read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Corpus {
+    /// Application log lines, plain text.
+    Text,
+    /// Application log lines, nested JSON.
+    Json,
+    /// Web server access lines, Apache combined.
+    Apache,
+}
+
+/// The system at the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Destination {
+    /// `POST /loki/api/v1/push`.
+    Loki,
+    /// `POST /_bulk`.
+    Elasticsearch,
+}
+
+impl Job {
+    /// Every job, in the order of the tables.
+    pub(crate) const ALL: [Self; 4] = [Self::TextLoki, Self::JsonEs, Self::JsonFilterEs, Self::ApacheEs];
+
+    /// The name on the command line and in file names.
+    pub(crate) fn slug(self) -> &'static str {
+        match self {
+            Self::TextLoki => "text-loki",
+            Self::JsonEs => "json-es",
+            Self::JsonFilterEs => "json-filter-es",
+            Self::ApacheEs => "apache-es",
+        }
+    }
+
+    /// The name in tables.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::TextLoki => "tail text, to Loki",
+            Self::JsonEs => "tail JSON, parse, to Elasticsearch bulk",
+            Self::JsonFilterEs => "the same, dropping debug, setting and removing a field",
+            Self::ApacheEs => "tail Apache combined, parse, to Elasticsearch bulk",
+        }
+    }
+
+    /// What the hand-written loop does, in words.
+    pub(crate) fn loop_steps(self) -> &'static str {
+        match self {
+            Self::TextLoki => "read, split, protobuf, snappy, send",
+            Self::JsonEs => "read, split, validate, splice, send",
+            Self::JsonFilterEs => "read, split, validate, find level, splice, send",
+            Self::ApacheEs => "read, split, captures of the regex crate, write JSON, send",
+        }
+    }
+
+    /// The file this job reads.
+    pub(crate) fn corpus(self) -> Corpus {
+        match self {
+            Self::TextLoki => Corpus::Text,
+            Self::JsonEs | Self::JsonFilterEs => Corpus::Json,
+            Self::ApacheEs => Corpus::Apache,
+        }
+    }
+
+    /// Where its records go.
+    pub(crate) fn destination(self) -> Destination {
+        match self {
+            Self::TextLoki => Destination::Loki,
+            Self::JsonEs | Self::JsonFilterEs | Self::ApacheEs => Destination::Elasticsearch,
+        }
+    }
+
+    /// What is asked of suiro (medians, MB per CPU second): the least ratio to Fluent Bit and to the loop.
+    pub(crate) fn targets(self) -> (f64, f64) {
+        match self {
+            Self::TextLoki => (2.0, 0.65),
+            Self::JsonEs | Self::JsonFilterEs => (10.0, 0.50),
+            Self::ApacheEs => (6.0, 1.0),
+        }
+    }
+}
