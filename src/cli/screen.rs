@@ -34,7 +34,9 @@ fn render(ledger: &Ledger, elapsed: Duration) -> String {
     for f in &ledger.filters {
         let _ = write!(text, "filter  {:<20} in {} + created {}", f.name, count(f.taken), count(f.created));
         let _ = write!(text, " = out {} + dropped {}", count(f.out), reasons(&f.dropped));
-        let _ = writeln!(text, " + absorbed {} + held {}", count(f.absorbed), count(f.held));
+        let _ = write!(text, " + absorbed {} + held {}", count(f.absorbed), count(f.held));
+        let failed = if f.failed > 0 { format!(" (failed {})", count(f.failed)) } else { String::new() };
+        let _ = writeln!(text, "{failed}");
     }
     if !ledger.router.dropped.is_empty() {
         let _ = writeln!(text, "router  {:<20} dropped {}", "", reasons(&ledger.router.dropped));
@@ -46,7 +48,9 @@ fn render(ledger: &Ledger, elapsed: Duration) -> String {
         }
         let _ = write!(text, " = delivered {} + dropped {}", count(o.delivered), reasons(&o.dropped));
         let _ = write!(text, " + dead letter {}", reasons(&o.dead_lettered));
-        let _ = writeln!(text, " + in flight {}", count(o.in_flight));
+        let _ = write!(text, " + in flight {}", count(o.in_flight));
+        let altered = if o.altered.is_empty() { String::new() } else { format!(" (altered {})", reasons(&o.altered)) };
+        let _ = writeln!(text, "{altered}");
     }
     let verdict =
         if ledger.balanced { "The ledger balances." } else { "The ledger does NOT balance; please report this." };

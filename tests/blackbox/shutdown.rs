@@ -75,15 +75,21 @@ fn a_second_interrupt_ends_it_at_once() {
 fn a_run_to_the_end_shows_the_ledger_on_one_screen() {
     let server = Elasticsearch::start().unwrap();
     let site = Site::new(&format!(
-        "{TAIL_JSON}[[filter]]\nname = 'odd'\ntype = 'drop'\nwhen = 'n in [1, 3, 5]'\n{}",
+        "{TAIL_JSON}[[filter]]\nname = 'odd'\ntype = 'drop'\nwhen = 'n in [1, 3, 5]'\n\
+         [[filter]]\nname = 'vain'\ntype = 'modify'\nwhen = 'n < 10'\nset = {{ 'list[5]' = 1 }}\n{}",
         elasticsearch(&server, "")
     ));
     site.write("app.log", numbered(0, 1200));
     let outcome = site.once();
     outcome.all_well();
-    for wanted in
-        ["received 1,200 = settled 1,200", "odd", "dropped 3 (filtered 3)", "delivered 1,197", "The ledger balances."]
-    {
+    for wanted in [
+        "received 1,200 = settled 1,200",
+        "odd",
+        "dropped 3 (filtered 3)",
+        "(failed 7)",
+        "delivered 1,197",
+        "The ledger balances.",
+    ] {
         assert!(outcome.stderr.contains(wanted), "no {wanted} in\n{}", outcome.stderr);
     }
     assert!(outcome.stderr.lines().count() < 25, "{}", outcome.stderr);
