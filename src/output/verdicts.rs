@@ -1,5 +1,6 @@
 //! What an outcome means for each record.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use suiro_sdk::ledger::add;
 use suiro_sdk::{Delivery, Outcome, OutputLedger, Part, Reason, Verdict};
 
 use super::dead_letter::{Cause, DeadLetter};
-use super::former::Formed;
+use super::former::{Charge, Formed};
 use crate::queue::Queue;
 
 /// Where outcomes are carried out.
@@ -201,11 +202,11 @@ impl Books<'_> {
         }
     }
 
-    fn settle(&self, part: Part, charge: usize) {
+    fn settle(&self, part: Part, charge: Charge) {
         let Part { batch, custody, .. } = part;
         drop(batch);
         custody.settle();
-        if charge > 0 {
+        if let Some(charge) = Arc::into_inner(charge) {
             self.queue.done(charge);
         }
     }
@@ -228,7 +229,7 @@ fn halves(formed: Formed) -> Vec<Formed> {
             let mut rest = part.split_off(room);
             part.narrow(&(0..room).collect::<Vec<_>>());
             rest.narrow(&(0..len - room).collect::<Vec<_>>());
-            push(&mut pieces[0], part, 0);
+            push(&mut pieces[0], part, charge.clone());
             push(&mut pieces[1], rest, charge);
         }
     }
@@ -236,7 +237,7 @@ fn halves(formed: Formed) -> Vec<Formed> {
     pieces
 }
 
-fn push(formed: &mut Formed, part: Part, charge: usize) {
+fn push(formed: &mut Formed, part: Part, charge: Charge) {
     let Delivery { parts } = &mut formed.delivery;
     parts.push(part);
     formed.charges.push(charge);
