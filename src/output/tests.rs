@@ -1,10 +1,10 @@
 //! From a queue through deliveries and outcomes to the ledger.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use suiro_record::{Batch, Row, Scope, Source};
-use suiro_sdk::{InputLedger, Limits, Outcome, OutputLedger, Part, Pool, Rows, Tracker};
+use suiro_sdk::{InputLedger, Limits, Outcome, OutputLedger, Part, Pool, Reason, Rows, Tracker, Verdict};
 use tempfile::TempDir;
 
 use super::former::{Formed, Former};
@@ -76,6 +76,20 @@ impl Rig {
         rest
     }
 
+    /// What was set aside: each record's text, and whether it is marked as ambiguous.
+    fn letters(&self) -> Vec<(String, bool)> {
+        let mut letters = Vec::new();
+        for file in std::fs::read_dir(self.folder.path().join("dead-letter/out")).into_iter().flatten().flatten() {
+            let text = std::fs::read_to_string(file.path()).expect("a file of ours");
+            for line in text.lines() {
+                let letter: serde_json::Value = serde_json::from_str(line).expect("JSON");
+                let text = letter["record"]["log"].as_str().unwrap_or_default().to_owned();
+                letters.push((text, letter["ambiguous"] == true));
+            }
+        }
+        letters
+    }
+
     fn assert_balanced(&self) {
         let counts = &self.ledger;
         let read = suiro_sdk::ledger::read;
@@ -117,4 +131,48 @@ fn a_batch_is_charged_until_its_last_piece_is_gone() {
         rig.close(half, Outcome::Delivered);
     }
     rig.assert_settled();
+}
+
+fn later(after: Option<u64>, degraded: bool) -> Verdict {
+    Verdict::Retry { why: "later".to_owned(), after: after.map(Duration::from_secs), degraded }
+}
+
+#[test]
+fn a_server_that_takes_not_one_record_is_left_alone() {
+    let rig = Rig::new();
+    rig.push(3);
+    let formed = rig.form(3).remove(0);
+    let some = rig.close(formed, Outcome::Partial(vec![(0, later(None, false)), (2, later(None, true))]));
+    assert!(!some.overwhelmed && some.degraded.is_some());
+    let (formed, _) = some.again.expect("two are left");
+    assert_eq!(formed.delivery.len(), 2);
+    let none = rig.close(formed, Outcome::Partial(vec![(0, later(None, false)), (1, later(None, false))]));
+    assert!(none.overwhelmed && none.degraded.is_none() && none.after.is_none());
+    // Also where it says for how long, though it took one.
+    let (formed, _) = none.again.expect("two are left");
+    let wait = rig.close(formed, Outcome::Partial(vec![(1, later(Some(7), false))]));
+    assert!(wait.overwhelmed && wait.after == Some(Duration::from_secs(7)));
+    rig.close(wait.again.expect("one is left").0, Outcome::Delivered);
+    rig.assert_settled();
+}
+
+#[test]
+fn what_may_have_been_refused_is_kept_and_marked() {
+    // The same, whether the whole of a delivery had one answer or a part of it.
+    let perhaps = |rejected| Verdict::Unidentified { rejected, detail: "no".to_owned() };
+    for (outcome, kept) in [
+        (Outcome::Unidentified { rejected: Some(1), detail: "no".to_owned() }, vec![0, 1, 2]),
+        (Outcome::Partial(vec![(1, perhaps(true)), (2, perhaps(false))]), vec![1, 2]),
+    ] {
+        let rig = Rig::new();
+        rig.push(3);
+        let rest = rig.close(rig.form(3).remove(0), outcome);
+        assert!(rest.again.is_none() && !rest.overwhelmed);
+        let kept: Vec<_> = kept.into_iter().map(|n| (format!("record {n}"), true)).collect();
+        assert_eq!(rig.letters(), kept);
+        let counts: Vec<_> = rig.ledger.dead_lettered.snapshot().into_iter().collect();
+        assert_eq!(counts, [(Reason::REJECTED_UNIDENTIFIED.0, 1)]);
+        assert_eq!(suiro_sdk::ledger::read(&rig.ledger.delivered), 2);
+        rig.assert_settled();
+    }
 }

@@ -187,7 +187,10 @@ impl Agent {
                 Answer::Some(seed) => (seed >> (n * 2 % 64)) & 3,
             };
             match bits {
-                2 => verdicts.push((n, Verdict::Retry { why: "later".to_owned() })),
+                2 => {
+                    let why = "later".to_owned();
+                    verdicts.push((n, Verdict::Retry { why, after: None, degraded: false }));
+                }
                 3 => verdicts.push((n, Verdict::Refused { reason: Reason::REJECTED, detail: String::new() })),
                 _ => {}
             }

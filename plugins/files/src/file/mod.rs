@@ -144,7 +144,8 @@ impl FileOutput {
             }
             if let Err(error) = self.append(&path, &rows) {
                 let why = format!("can't write {}: {error}", path.display());
-                verdicts.extend(numbers.into_iter().map(|number| (number, Verdict::Retry { why: why.clone() })));
+                let verdict = Verdict::Retry { why: why.clone(), after: None, degraded: true };
+                verdicts.extend(numbers.into_iter().map(|number| (number, verdict.clone())));
                 failed = Some(why);
             }
         }
