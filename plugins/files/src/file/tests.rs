@@ -275,10 +275,22 @@ fn one_path_that_fails_holds_up_no_other() {
         assert_eq!(text(folder.path().join(format!("by-{name}.log"))), format!("{name}\n"));
     }
     feed.settle(delivery);
-    let out = output(folder.path(), "path = '/dev/full'");
-    let delivery = feed.delivery("a\n");
-    assert!(matches!(wait(out.deliver(&delivery)), Outcome::Retry { degraded: true, .. }));
-    feed.settle(delivery);
+}
+
+/// A pipe that nobody reads, above all: to open it would wait for ever.
+#[test]
+fn what_is_no_file_is_told_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = std::process::Command::new("mkfifo").arg(folder.path().join("pipe")).status().unwrap();
+    assert!(made.success());
+    let feed = Feed::new();
+    for path in ["/dev/full".as_ref(), folder.path().join("pipe").as_path()] {
+        let out = output(folder.path(), &format!("path = '{}'", path.display()));
+        let delivery = feed.delivery("a\n");
+        let Outcome::Retry { why, degraded: true, .. } = wait(out.deliver(&delivery)) else { panic!() };
+        assert!(why.contains(path.to_str().unwrap()) && why.contains("not a regular file"), "{why}");
+        feed.settle(delivery);
+    }
 }
 
 #[test]
