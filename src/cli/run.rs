@@ -13,7 +13,7 @@ use super::load::{self, ConfigArgs};
 use super::progress::ProgressLine;
 use super::{EXIT_USAGE, logs, screen};
 use crate::api::Api;
-use crate::pipeline::{Ending, Pipeline, Plan, within};
+use crate::pipeline::{Ending, Exhausted, Pipeline, Plan, within};
 
 /// Arguments of `suiro run`.
 #[derive(Debug, Args)]
@@ -71,11 +71,11 @@ async fn serve(args: &RunArgs, plan: Plan) -> Result<ExitCode, String> {
     );
     let progress = args.once.then(|| ProgressLine::start(Arc::clone(&shared)));
     let exhausted = tokio::select! {
-        () = pipeline.exhausted() => true,
-        _ = terminate.recv() => false,
-        _ = interrupt.recv() => false,
+        exhausted = pipeline.exhausted() => Some(exhausted),
+        _ = terminate.recv() => None,
+        _ = interrupt.recv() => None,
     };
-    let ending = if exhausted {
+    let ending = if exhausted == Some(Exhausted::Read) {
         // All is read. What is not delivered yet gets the time it needs, unless somebody loses patience.
         tracing::debug!("all inputs are read to their ends");
         stop_patiently(pipeline, &mut terminate, &mut interrupt, service.shutdown_timeout).await
@@ -86,7 +86,9 @@ async fn serve(args: &RunArgs, plan: Plan) -> Result<ExitCode, String> {
     if let Some(progress) = progress {
         progress.finish();
     }
-    report(args, &ending, began.elapsed())
+    let code = report(args, &ending, began.elapsed())?;
+    // Whoever started the agent is to start it again.
+    Ok(if exhausted == Some(Exhausted::OutputLost) { ExitCode::FAILURE } else { code })
 }
 
 async fn stop_patiently(

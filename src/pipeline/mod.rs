@@ -23,6 +23,8 @@ mod worker;
 
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -60,6 +62,15 @@ struct Seen {
     flushed: BTreeSet<usize>,
     outputs: BTreeSet<usize>,
     workers: BTreeSet<usize>,
+}
+
+/// Why there is nothing more to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exhausted {
+    /// All is read, and there will never be more.
+    Read,
+    /// An output's thread has ended, which it never should.
+    OutputLost,
 }
 
 /// How a pipeline ended.
@@ -105,8 +116,14 @@ impl Pipeline {
     ///
     /// Also when an output's thread has ended: what it was to deliver can't be, and an agent that runs without
     /// forwarding is the worst of both.
-    pub async fn exhausted(&mut self) {
-        while self.seen.exhausted.len() < self.workers && self.seen.outputs.is_empty() {
+    pub async fn exhausted(&mut self) -> Exhausted {
+        loop {
+            if !self.seen.outputs.is_empty() {
+                return Exhausted::OutputLost;
+            }
+            if self.seen.exhausted.len() == self.workers {
+                return Exhausted::Read;
+            }
             let event = self.events.recv().await;
             self.seen.note(event);
         }
