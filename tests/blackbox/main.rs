@@ -14,6 +14,7 @@ mod crash;
 mod dead_letters;
 mod disk_queue;
 mod faults;
+mod hostile_servers;
 mod ledger;
 mod loki_faults;
 mod pipelines;
