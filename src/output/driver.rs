@@ -175,7 +175,6 @@ impl Driver {
                             let rest = books.close(formed, outcome);
                             killpoint::pass("output.settled");
                             if well || rest.again.is_none() && !rest.overwhelmed {
-                                failing = 0;
                                 concurrency.went_well();
                                 setup.health.ok(&setup.name);
                             }
@@ -192,6 +191,8 @@ impl Driver {
                     if rest.overwhelmed {
                         failing += 1;
                         concurrency.overwhelmed();
+                    } else {
+                        failing = 0;
                     }
                     if let Some(why) = &rest.degraded {
                         setup.health.degraded(&setup.name, why);

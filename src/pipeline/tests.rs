@@ -221,7 +221,8 @@ impl Run {
     }
 
     fn letters(&self, block: &str) -> usize {
-        let files = std::fs::read_dir(self.folder.path().join("dead-letter").join(block)).into_iter().flatten().flatten();
+        let files =
+            std::fs::read_dir(self.folder.path().join("dead-letter").join(block)).into_iter().flatten().flatten();
         files.map(|file| std::fs::read_to_string(file.path()).map_or(0, |text| text.lines().count())).sum()
     }
 }
@@ -251,7 +252,10 @@ fn a_filter_that_panics_sets_that_batch_aside_and_starts_anew() {
             run.run(&format!("{INPUT}[[filter]]\nname = 'f'\ntype = 'holding'\nlate = {late}\n{OUTPUT}"));
         let filter = &ending.ledger.filters[0];
         // Gone with the instance: the batch it held. If it was letting go of it, that one is in the dead letter, too.
-        assert_eq!((filter.dropped.get("panic"), filter.held, filter.out), (Some(&(2 * BATCH)), 0, RECORDS - 2 * BATCH));
+        assert_eq!(
+            (filter.dropped.get("panic"), filter.held, filter.out),
+            (Some(&(2 * BATCH)), 0, RECORDS - 2 * BATCH)
+        );
         assert_eq!(ending.ledger.outputs[0].delivered, RECORDS - 2 * BATCH);
         let kept = if late { 2 * BATCH } else { BATCH };
         assert_eq!(run.letters("f") as u64, kept, "{late}");
@@ -277,8 +281,9 @@ fn an_input_that_panics_starts_anew_from_what_is_settled() {
 fn a_worker_that_panics_starts_anew() {
     let run = Run::new();
     // With what a filter holds when it happens.
-    let (ending, shared) =
-        run.run(&format!("{INPUT}panics = 'progress'\nMARKER\n[[filter]]\nname = 'f'\ntype = 'holding'\nlate = true\n{OUTPUT}"));
+    let (ending, shared) = run.run(&format!(
+        "{INPUT}panics = 'progress'\nMARKER\n[[filter]]\nname = 'f'\ntype = 'holding'\nlate = true\n{OUTPUT}"
+    ));
     assert_eq!(shared.health.panics().get("worker:0"), Some(&1));
     assert!(ending.ledger.outputs[0].delivered >= RECORDS - 2 * BATCH, "{:?}", ending.ledger);
     assert_eq!(ending.ledger.filters[0].held, 0, "{:?}", ending.ledger);
@@ -286,7 +291,8 @@ fn a_worker_that_panics_starts_anew() {
 
 #[test]
 fn what_panics_at_the_start_is_an_error_that_names_it() {
-    for blocks in [format!("{INPUT}panics = 'source'\nMARKER\n{OUTPUT}"), format!("{INPUT}{OUTPUT}panics = 'start'\n")] {
+    for blocks in [format!("{INPUT}panics = 'source'\nMARKER\n{OUTPUT}"), format!("{INPUT}{OUTPUT}panics = 'start'\n")]
+    {
         let error = Run::new().start(&blocks).err().expect("it does not start").to_string();
         assert!(error.contains("panicked") || error.contains("thread ended"), "{error}");
     }
@@ -297,7 +303,8 @@ fn an_output_that_is_lost_ends_the_agent() {
     let run = Run::new();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let mut pipeline = run.start(&format!("[[input]]\ntype = 'tail'\npath = 'no.log'\n{OUTPUT}")).expect("it starts");
+        let mut pipeline =
+            run.start(&format!("[[input]]\ntype = 'tail'\npath = 'no.log'\n{OUTPUT}")).expect("it starts");
         pipeline.shared().control.tell(Event::OutputEnded(0));
         assert_eq!(tokio::time::timeout(PATIENCE, pipeline.exhausted()).await, Ok(Exhausted::OutputLost));
         assert!(!pipeline.stop(within(Duration::from_millis(1))).await.drained);

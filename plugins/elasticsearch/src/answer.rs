@@ -103,8 +103,11 @@ fn items(answer: &Answer, sent: &[usize], ours: bool) -> Outcome {
     if bulk.items.len() != sent.len() {
         return unknown(format!("the answer speaks of {} records, and {} were sent", bulk.items.len(), sent.len()));
     }
-    let verdicts: Vec<(usize, Verdict)> =
-        sent.iter().zip(bulk.items).filter_map(|(&number, item)| Some((number, verdict(item.create, ours, answer)?))).collect();
+    let verdicts: Vec<(usize, Verdict)> = sent
+        .iter()
+        .zip(bulk.items)
+        .filter_map(|(&number, item)| Some((number, verdict(item.create, ours, answer)?)))
+        .collect();
     if verdicts.is_empty() { Outcome::Delivered } else { Outcome::Partial(verdicts) }
 }
 

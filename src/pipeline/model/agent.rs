@@ -28,7 +28,8 @@ use crate::queue::{MemoryQueue, Queue, QueueSetup, WhenFull};
 use crate::registry;
 
 /// What each output takes, by its `when`; the second one has a filter of its own.
-pub(super) const OUTPUTS: [&str; 2] = ["not (same == 3) and not exists(nobody)", "not exists(team) and not exists(nobody)"];
+pub(super) const OUTPUTS: [&str; 2] =
+    ["not (same == 3) and not exists(nobody)", "not exists(team) and not exists(nobody)"];
 
 /// The agent, between a start and a kill.
 pub(super) struct Agent {
@@ -86,7 +87,9 @@ impl Agent {
         let mut chains: Vec<Option<Chain>> = plan
             .outputs
             .into_iter()
-            .map(|output| (!output.filters.is_empty()).then(|| Chain::new(output.filters.into_iter().map(&mut block), true)))
+            .map(|output| {
+                (!output.filters.is_empty()).then(|| Chain::new(output.filters.into_iter().map(&mut block), true))
+            })
             .collect();
         let outputs: Vec<Out> = (0..OUTPUTS.len()).map(|at| Out::new(at, &mut books, folder.path())).collect();
         let routes = outputs

@@ -71,7 +71,8 @@ const FILTERS: [(&str, &str); 7] = [
 
 impl Filters {
     fn toml(&self) -> String {
-        let settings = |name: &str| FILTERS.iter().find(|(other, _)| *other == name).map_or("", |(_, settings)| settings);
+        let settings =
+            |name: &str| FILTERS.iter().find(|(other, _)| *other == name).map_or("", |(_, settings)| settings);
         self.0.iter().map(|name| format!("[[filter]]\ntype = \"{name}\"\n{}\n", settings(name))).collect()
     }
 

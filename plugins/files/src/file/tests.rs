@@ -268,7 +268,10 @@ fn one_path_that_fails_holds_up_no_other() {
     let feed = Feed::new();
     let delivery = feed.delivery("a\nb\nc\n");
     let Outcome::Partial(verdicts) = wait(out.deliver(&delivery)) else { panic!() };
-    assert!(matches!(&verdicts[..], [(1, Verdict::Retry { why, degraded: true, .. })] if why.contains("by-b.log")), "{verdicts:?}");
+    assert!(
+        matches!(&verdicts[..], [(1, Verdict::Retry { why, degraded: true, .. })] if why.contains("by-b.log")),
+        "{verdicts:?}"
+    );
     fs::remove_dir(folder.path().join("by-b.log")).unwrap();
     assert_eq!(wait(out.deliver(&delivery)), Outcome::Delivered);
     for name in ["a", "b", "c"] {

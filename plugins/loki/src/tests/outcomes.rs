@@ -74,10 +74,7 @@ async fn each_stream_has_its_own_answer() {
             Reply::text(429, "Per stream rate limit exceeded"),
             retry("429 Too Many Requests: Per stream rate limit exceeded", None),
         ),
-        (
-            Reply::text(503, "").with("Retry-After", "7"),
-            retry("503 Service Unavailable", Some(Duration::from_secs(7))),
-        ),
+        (Reply::text(503, "").with("Retry-After", "7"), retry("503 Service Unavailable", Some(Duration::from_secs(7)))),
         (
             Reply::text(400, "entry for stream '{l=\"a\"}' has timestamp too old: x\n"),
             perhaps("entry for stream '{l=\"a\"}' has timestamp too old: x"),
