@@ -265,14 +265,15 @@ mod tests {
 
     #[test]
     fn each_line_is_parsed_or_stays_as_text() {
-        let texts: [&[u8]; 6] = [br#"{"a":1,"ts":1}"#, b"plain", b"", b"bad \xff byte", b"{\"a\":\"\xff\"}", b"{\"a\":1"];
+        let texts: [&[u8]; 6] =
+            [br#"{"a":1,"ts":1767225600}"#, b"plain", b"", b"bad \xff byte", b"{\"a\":\"\xff\"}", b"{\"a\":1"];
         for keep_blank in [false, true] {
             let (decoder, ledger) = decoder(OnParseError::Keep, keep_blank);
             let mut batch = batch();
             let lines = lines(&mut batch, &texts);
             assert_eq!(decoder.decode(&mut batch, 0, &lines), lines.len());
             let mut want = vec![
-                r#"{"a":1,"ts":1}"#,
+                r#"{"a":1,"ts":1767225600}"#,
                 r#"{"log":"plain"}"#,
                 r#"{"log":""}"#,
                 "{\"log\":\"bad \u{fffd} byte\"}",
@@ -286,7 +287,7 @@ mod tests {
             assert_eq!(read(&ledger.parse_errors), 3 + u64::from(keep_blank));
             assert_eq!(read(&ledger.invalid_utf8), 2, "only the lines that were changed");
             let times: Vec<_> = batch.rows.iter().map(|row| (row.time, row.time_kind)).collect();
-            assert_eq!(times[..2], [(1_000_000_000, TimeKind::Own), (7, TimeKind::Read)]);
+            assert_eq!(times[..2], [(1_767_225_600_000_000_000, TimeKind::Own), (7, TimeKind::Read)]);
         }
     }
 
@@ -322,13 +323,13 @@ mod tests {
         for on_error in [OnParseError::Keep, OnParseError::Drop] {
             let plain = Decoder::new(None, OnParseError::Keep, false, Arc::default());
             let mut batch = batch();
-            let lines = lines(&mut batch, &[br#"{"a":1,"time":2}"#, b"no", b"{}"]);
+            let lines = lines(&mut batch, &[br#"{"a":1,"time":1767225600}"#, b"no", b"{}"]);
             plain.decode(&mut batch, 0, &lines);
             let (decoder, ledger) = decoder(on_error, false);
             let mut flow = Flow { batch, custody: Custody::default() };
             let mut cx = FilterContext::new(Instant::now());
             decoder.into_filter().instance().apply(&mut flow, &Selection::All, &mut cx);
-            let mut want = vec![r#"{"a":1,"time":2}"#, r#"{"log":"no"}"#, "{}"];
+            let mut want = vec![r#"{"a":1,"time":1767225600}"#, r#"{"log":"no"}"#, "{}"];
             if on_error == OnParseError::Drop {
                 want.remove(1);
                 assert_eq!(cx.dropped, [(Reason::PARSE_ERROR, 1)]);
@@ -336,7 +337,7 @@ mod tests {
                 assert!(cx.dropped.is_empty());
             }
             assert_eq!(bodies(&flow.batch), want);
-            assert_eq!((read(&ledger.parse_errors), flow.batch.rows[0].time), (1, 2_000_000_000));
+            assert_eq!((read(&ledger.parse_errors), flow.batch.rows[0].time), (1, 1_767_225_600_000_000_000));
         }
     }
 }
