@@ -19,11 +19,7 @@ struct Servers {
 
 impl Servers {
     fn start() -> Self {
-        Servers {
-            es: Elasticsearch::start().unwrap(),
-            loki: Loki::start().unwrap(),
-            http: Sink::start().unwrap(),
-        }
+        Servers { es: Elasticsearch::start().unwrap(), loki: Loki::start().unwrap(), http: Sink::start().unwrap() }
     }
 
     fn faults(&self) -> [&Faults; 3] {
@@ -66,14 +62,23 @@ fn survives(fault: &Fault, word: &str) {
     tried(12);
     running.assert_quiet(Duration::from_millis(600));
     let after = running.memory();
-    assert!(after < before + (16 << 20) && after < 100 << 20, "{fault:?}: {} MiB, {} before", after >> 20, before >> 20);
+    assert!(
+        after < before + (16 << 20) && after < 100 << 20,
+        "{fault:?}: {} MiB, {} before",
+        after >> 20,
+        before >> 20
+    );
     let said = running.stderr();
     assert!(said.contains(word), "{fault:?}: no {word} in\n{said}");
     assert!(said.len() < 64 << 10, "{fault:?}: {} bytes of log", said.len());
     assert_eq!(running.get("/api/v1/health").0, 500, "{fault:?}");
     let ledger = running.ledger();
     for name in ["es", "loki", "http"] {
-        assert_eq!((ledger.output(name, "in_flight"), ledger.output(name, "delivered")), (RECORDS, 0), "{fault:?} {name}");
+        assert_eq!(
+            (ledger.output(name, "in_flight"), ledger.output(name, "delivered")),
+            (RECORDS, 0),
+            "{fault:?} {name}"
+        );
     }
     servers.faults().iter().for_each(|faults| faults.heal());
     running.wait_for_ledger("everything to be delivered", |ledger| {

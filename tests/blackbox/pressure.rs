@@ -26,9 +26,18 @@ const MANY: u64 = 100_000;
 
 #[test]
 fn a_dead_output_that_blocks_makes_the_input_wait_in_bounded_memory() {
+    waits("max_size = '1MiB', when_full = 'block'");
+}
+
+#[test]
+fn a_full_queue_on_disk_makes_the_input_wait_too() {
+    waits("type = 'disk', max_size = '1MiB', when_full = 'block'");
+}
+
+fn waits(queue: &str) {
     let (es, sink) = (Elasticsearch::start().unwrap(), Sink::start().unwrap());
     es.faults().always(Fault::Unavailable(None));
-    let site = site(&es, &sink, "max_size = '1MiB', when_full = 'block'");
+    let site = site(&es, &sink, queue);
     site.write("app.log", numbered(0, MANY));
     let running = site.start();
     // It stands still when the queue is full, and the other output has what was read until then.
