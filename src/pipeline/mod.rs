@@ -145,7 +145,15 @@ impl Pipeline {
         // An answer that is being booked is settled before positions are saved.
         self.wait_until(&within(Duration::from_secs(1)), |seen| seen.outputs.len() == outputs).await;
         // Before positions are saved for the last time: what is made durable now is settled.
-        self.shared.queues.iter().for_each(|queue| queue.finish());
+        // All at once: a file system that does not answer is waited for once.
+        std::thread::scope(|scope| {
+            for queue in &self.shared.queues {
+                let finish = std::thread::Builder::new().spawn_scoped(scope, || queue.finish());
+                if finish.is_err() {
+                    queue.finish();
+                }
+            }
+        });
         control.set_phase(Phase::Finishing);
         self.wait_until(&within(Duration::from_secs(5)), |seen| seen.workers.len() == workers).await;
         Ending { ledger: self.shared.books.snapshot(), drained }
