@@ -13,7 +13,7 @@ use super::load::{self, ConfigArgs};
 use super::progress::ProgressLine;
 use super::{EXIT_USAGE, logs, screen};
 use crate::api::Api;
-use crate::pipeline::{Ending, Pipeline, Plan};
+use crate::pipeline::{Ending, Exhausted, Pipeline, Plan};
 
 /// Arguments of `suiro run`.
 #[derive(Debug, Args)]
@@ -71,22 +71,24 @@ async fn serve(args: &RunArgs, plan: Plan) -> Result<ExitCode, String> {
     );
     let progress = args.once.then(|| ProgressLine::start(Arc::clone(&shared)));
     let exhausted = tokio::select! {
-        () = pipeline.exhausted() => true,
-        _ = terminate.recv() => false,
-        _ = interrupt.recv() => false,
+        exhausted = pipeline.exhausted() => Some(exhausted),
+        _ = terminate.recv() => None,
+        _ = interrupt.recv() => None,
     };
-    if exhausted {
+    if exhausted == Some(Exhausted::Read) {
         tracing::debug!("all inputs are read to their ends");
     } else {
         tracing::info!("stopping; what is on its way gets {:?}", service.shutdown_timeout);
     }
     // What is read to the end gets the time it needs, unless somebody loses patience.
-    let told = !exhausted;
+    let told = exhausted != Some(Exhausted::Read);
     let ending = stop(pipeline, &mut terminate, &mut interrupt, service.shutdown_timeout, told).await;
     if let Some(progress) = progress {
         progress.finish();
     }
-    report(args, &ending, began.elapsed())
+    let code = report(args, &ending, began.elapsed())?;
+    // Whoever started the agent is to start it again.
+    Ok(if exhausted == Some(Exhausted::OutputLost) { ExitCode::FAILURE } else { code })
 }
 
 /// Stops the pipeline. Who told it to stop, or tells it while it drains, gives what is on its way `patience`; Ctrl-C behind

@@ -12,7 +12,7 @@ pub struct Service {
     /// `data_dir`: where checkpoints, disk queues and dead letters are; created with mode 0700. Default:
     /// `/var/lib/suiro` where it can be written, else `$XDG_STATE_HOME/suiro`, else `~/.local/state/suiro`.
     pub data_dir: PathBuf,
-    /// `memory_limit`: bytes of batches in memory, all queues together. Default 64 MiB, at least 64 KiB.
+    /// `memory_limit`: bytes of batches in queues and of bodies of requests. Default 64 MiB, at least 64 KiB.
     pub memory_limit: u64,
     /// `shutdown_timeout`: how long queues may drain after SIGTERM. Default 25 s: orchestrators kill after 30.
     pub shutdown_timeout: Duration,

@@ -13,6 +13,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -109,7 +110,9 @@ impl DeadLetter {
                 false
             }
             Err(error) => {
+                // Opened anew, it is looked at anew.
                 state.open = None;
+                state.size = None;
                 self.warn(&mut state, format_args!("not writable: {error}"));
                 false
             }
@@ -176,7 +179,9 @@ impl State {
         let day = String::from_utf8_lossy(&day).into_owned();
         if self.open.as_ref().is_none_or(|(open, _)| *open != day) {
             let path = settings.path.join(format!("{day}.jsonl"));
-            self.open = Some((day, OpenOptions::new().create(true).append(true).open(path)?));
+            let file = OpenOptions::new().create(true).read(true).append(true).open(path)?;
+            cut_torn(&file)?;
+            self.open = Some((day, file));
         }
         if let Some((_, file)) = &mut self.open {
             file.write_all(line)?;
@@ -186,10 +191,69 @@ impl State {
     }
 }
 
+/// Cuts off a last line without its end: a crash or a full disk left it, and it would spoil the next one. Its record was
+/// not counted as set aside.
+fn cut_torn(file: &File) -> std::io::Result<()> {
+    const PIECE: u64 = 64 << 10;
+    let len = file.metadata()?.len();
+    let mut end = len;
+    while end > 0 {
+        let start = end.saturating_sub(PIECE);
+        let mut piece = vec![0; (end - start) as usize];
+        file.read_exact_at(&mut piece, start)?;
+        if let Some(at) = piece.iter().rposition(|&byte| byte == b'\n') {
+            end = start + at as u64 + 1;
+            break;
+        }
+        end = start;
+    }
+    if end < len { file.set_len(end) } else { Ok(()) }
+}
+
 fn folder_size(path: &Path) -> std::io::Result<u64> {
     let mut size = 0;
     for entry in std::fs::read_dir(path)? {
         size += entry?.metadata()?.len();
     }
     Ok(size)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use suiro_record::{Scope, Source};
+
+    use super::*;
+
+    #[test]
+    fn a_line_that_a_crash_left_without_its_end_does_not_spoil_the_next() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let scope = Arc::new(Scope::new(Arc::new(Source::new("in".into(), 1))));
+        let mut batch = Batch::new("t".into(), scope, 0);
+        batch.heap_mut().extend_from_slice(b"text");
+        let row = Row::new(batch.text_body(0..4), 0, 0, 5);
+        let settings = DeadLetterSettings::of(folder.path(), "out");
+        let put = || {
+            let letters = DeadLetter::new(settings.clone(), "out");
+            assert!(letters.put(&batch, &row, Cause { reason: Reason::REJECTED, detail: "no", ambiguous: false }));
+        };
+        let file = || {
+            let mut files = std::fs::read_dir(&settings.path).expect("the folder");
+            files.next().expect("a file").expect("it can be listed").path()
+        };
+        put();
+        for torn in ["{\"at\":\"2026".to_owned(), "x".repeat(200_000)] {
+            let mut open = OpenOptions::new().append(true).open(file()).expect("the file");
+            open.write_all(torn.as_bytes()).expect("it takes more");
+            put();
+        }
+        let text = std::fs::read_to_string(file()).expect("text");
+        let whole = |line: &str| serde_json::from_str::<serde_json::Value>(line).is_ok();
+        assert!(text.lines().count() == 3 && text.lines().all(whole), "{text}");
+        // Nothing but half a line: the file is begun again.
+        std::fs::write(file(), "x".repeat(70_000)).expect("it can be written");
+        put();
+        assert!(whole(&std::fs::read_to_string(file()).expect("text")));
+    }
 }

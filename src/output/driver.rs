@@ -25,6 +25,8 @@ use crate::queue::Queue;
 
 /// Deliveries formed ahead of those under way.
 const AHEAD: usize = 1;
+/// From so many attempts on, of one delivery or with none in between that went well, health shows it.
+const WORRYING: u32 = 5;
 
 /// What a driver needs.
 pub struct DriverSetup {
@@ -124,6 +126,8 @@ impl Driver {
         let mut under_way = FuturesUnordered::new();
         let mut abort = setup.abort.clone();
         let mut complete = Vec::new();
+        // Attempts in a row with which nobody took anything.
+        let mut failing = 0_u32;
         loop {
             let now = Instant::now();
             if held_until.is_some_and(|until| until <= now) {
@@ -185,7 +189,10 @@ impl Driver {
                         }
                     };
                     if rest.overwhelmed {
+                        failing += 1;
                         concurrency.overwhelmed();
+                    } else {
+                        failing = 0;
                     }
                     if let Some(why) = &rest.degraded {
                         setup.health.degraded(&setup.name, why);
@@ -196,7 +203,7 @@ impl Driver {
                     if let Some((formed, why)) = rest.again {
                         let wait = backoff::wait(&setup.retry, formed.attempts, rest.after);
                         log_retry(&setup.name, &why, wait, &formed, ledger);
-                        if formed.attempts >= 5 {
+                        if formed.attempts.max(failing) >= WORRYING {
                             setup.health.degraded(&setup.name, &why);
                         }
                         let due = Instant::now() + wait;

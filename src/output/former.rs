@@ -1,5 +1,6 @@
 //! Forming deliveries: parts are collected until there is enough, or the oldest has waited long enough.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use suiro_sdk::{Delivery, Limits};
@@ -11,10 +12,14 @@ use crate::queue::Queued;
 pub(crate) struct Formed {
     pub(crate) delivery: Delivery,
     /// Per part of the delivery.
-    pub(crate) charges: Vec<usize>,
+    pub(crate) charges: Vec<Charge>,
     /// How often it was tried.
     pub(crate) attempts: u32,
 }
+
+/// What a part is charged with at its queue. The pieces of a part that was cut share it: its batch is in memory until the
+/// last of them is gone, whichever that is.
+pub(crate) type Charge = Arc<usize>;
 
 /// Collects parts.
 #[derive(Debug)]
@@ -36,6 +41,7 @@ impl Former {
     /// Adds a part. A part that would exceed a limit is cut; what is complete is returned.
     pub(crate) fn add(&mut self, queued: Queued, now: Instant, complete: &mut Vec<Formed>) {
         let Queued { mut part, charge } = queued;
+        let charge = Arc::new(charge);
         loop {
             let bytes = part.source_bytes();
             let room = self.records_that_fit(&part);
@@ -59,8 +65,7 @@ impl Former {
             let all: Vec<usize> = (0..rest.len()).collect();
             rest.narrow(&all);
             self.forming.delivery.parts.push(part);
-            // The memory is free when the last piece is: that one carries the charge.
-            self.forming.charges.push(0);
+            self.forming.charges.push(charge.clone());
             complete.extend(self.take());
             part = rest;
         }

@@ -18,6 +18,9 @@ pub(crate) mod former;
 mod settings;
 pub(crate) mod verdicts;
 
+#[cfg(test)]
+mod tests;
+
 pub use dead_letter::{Cause, DeadLetter, DeadLetterSettings};
 pub use driver::{Driver, DriverSetup};
 pub use settings::{OutputSettings, QueueKind, QueueSettings, RetrySettings};

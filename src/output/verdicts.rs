@@ -1,5 +1,6 @@
 //! What an outcome means for each record.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use suiro_sdk::ledger::add;
 use suiro_sdk::{Delivery, Outcome, OutputLedger, Part, Reason, Verdict};
 
 use super::dead_letter::{Cause, DeadLetter};
-use super::former::Formed;
+use super::former::{Charge, Formed};
 use crate::queue::Queue;
 
 /// Where outcomes are carried out.
@@ -27,7 +28,7 @@ pub(crate) struct Rest {
     pub(crate) pieces: Vec<Formed>,
     /// The other side's wish.
     pub(crate) after: Option<Duration>,
-    /// The other side took nothing: hold back the rest as well.
+    /// The other side took nothing, or wants to be left alone: hold back the rest as well.
     pub(crate) overwhelmed: bool,
     /// An operator must mend it.
     pub(crate) degraded: Option<String>,
@@ -39,6 +40,8 @@ enum Exit<'a> {
     Delivered,
     Dropped(Reason),
     SetAside(Cause<'a>),
+    /// Delivered as far as the count goes, and kept since that may not be true of this one.
+    Perhaps(Cause<'a>),
 }
 
 // === impl Books ===
@@ -92,8 +95,11 @@ impl Books<'_> {
 
     fn partial(&self, formed: Formed, mut verdicts: Vec<(usize, Verdict)>) -> Rest {
         let exhausted = self.exhausted(&formed);
+        let records = formed.delivery.len();
         let mut again = Formed { attempts: formed.attempts, ..Formed::default() };
+        let mut rest = Rest::default();
         let mut why_again = None;
+        let mut refused_for_now = 0;
         // Each record once, in order, whatever a plugin says.
         verdicts.sort_by_key(|(n, _)| *n);
         verdicts.dedup_by_key(|(n, _)| *n);
@@ -105,14 +111,20 @@ impl Books<'_> {
             let mut gone = 0;
             while let Some((n, verdict)) = verdicts.next_if(|(n, _)| *n < end) {
                 let exit = match &verdict {
-                    Verdict::Retry { why } if exhausted => {
+                    Verdict::Retry { why, after, degraded } => {
+                        refused_for_now += 1;
+                        rest.after = rest.after.max(*after);
+                        if *degraded {
+                            rest.degraded.get_or_insert_with(|| why.clone());
+                        }
+                        if !exhausted {
+                            why_again.get_or_insert_with(|| why.clone());
+                            keep.push(n - number);
+                            continue;
+                        }
                         Exit::SetAside(Cause { reason: Reason::RETRIES_EXHAUSTED, detail: why, ambiguous: false })
                     }
-                    Verdict::Retry { why } => {
-                        why_again.get_or_insert_with(|| why.clone());
-                        keep.push(n - number);
-                        continue;
-                    }
+                    Verdict::Unidentified { rejected, detail } => unidentified(*rejected, detail),
                     Verdict::Refused { reason, detail } => {
                         Exit::SetAside(Cause { reason: *reason, detail, ambiguous: false })
                     }
@@ -135,26 +147,22 @@ impl Books<'_> {
                 again.charges.push(charge);
             }
         }
-        let again = why_again.map(|why| {
+        rest.overwhelmed = refused_for_now == records || rest.after.is_some();
+        rest.again = why_again.map(|why| {
             add(&self.ledger.retries, 1);
             (again, why)
         });
-        Rest { again, ..Rest::default() }
+        rest
     }
 
     fn unidentified(&self, formed: Formed, rejected: Option<usize>, detail: &str) {
         let records = formed.delivery.len();
-        let rejected = rejected.unwrap_or(records).min(records);
-        let cause = Cause { reason: Reason::REJECTED_UNIDENTIFIED, detail, ambiguous: true };
+        let rejected = rejected.unwrap_or(records);
         // Which ones nobody knows: all are kept, as many as were refused are counted.
-        let mut kept = true;
-        for (batch, row) in formed.delivery.records() {
-            kept &= self.dead_letter.put(batch, row, cause);
+        let each = formed.delivery.parts.iter().flat_map(|part| (0..part.len()).map(move |n| (part, n)));
+        for (number, (part, n)) in each.enumerate() {
+            self.leave_one(part, n, unidentified(number < rejected, detail));
         }
-        let reason = if kept { Reason::REJECTED_UNIDENTIFIED } else { Reason::DEAD_LETTER_FULL };
-        let counts = if kept { &self.ledger.dead_lettered } else { &self.ledger.dropped };
-        counts.add(reason, rejected);
-        add(&self.ledger.delivered, records - rejected);
         self.no_longer_in_flight(records);
         self.settle_all(formed);
     }
@@ -180,15 +188,23 @@ impl Books<'_> {
             Exit::Delivered => add(&self.ledger.delivered, 1),
             Exit::Dropped(reason) => self.ledger.dropped.add(reason, 1),
             Exit::SetAside(cause) => {
-                let row = part.batch.rows.get(part.row_index(n) as usize);
-                let kept = row.is_some_and(|row| self.dead_letter.put(&part.batch, row, cause));
-                if kept {
+                if self.keep(part, n, cause) {
                     self.ledger.dead_lettered.add(cause.reason, 1);
                 } else {
                     self.ledger.dropped.add(Reason::DEAD_LETTER_FULL, 1);
                 }
             }
+            Exit::Perhaps(cause) => {
+                self.keep(part, n, cause);
+                add(&self.ledger.delivered, 1);
+            }
         }
+    }
+
+    /// Puts a record into the dead letter; says whether it is there.
+    fn keep(&self, part: &Part, n: usize, cause: Cause<'_>) -> bool {
+        let row = part.batch.rows.get(part.row_index(n) as usize);
+        row.is_some_and(|row| self.dead_letter.put(&part.batch, row, cause))
     }
 
     fn no_longer_in_flight(&self, records: usize) {
@@ -201,14 +217,20 @@ impl Books<'_> {
         }
     }
 
-    fn settle(&self, part: Part, charge: usize) {
+    fn settle(&self, part: Part, charge: Charge) {
         let Part { batch, custody, .. } = part;
         drop(batch);
         custody.settle();
-        if charge > 0 {
+        if let Some(charge) = Arc::into_inner(charge) {
             self.queue.done(charge);
         }
     }
+}
+
+/// How a record leaves that may be one of those that were refused.
+fn unidentified(rejected: bool, detail: &str) -> Exit<'_> {
+    let cause = Cause { reason: Reason::REJECTED_UNIDENTIFIED, detail, ambiguous: true };
+    if rejected { Exit::SetAside(cause) } else { Exit::Perhaps(cause) }
 }
 
 /// Cuts a delivery in two, each of about half its records.
@@ -228,7 +250,7 @@ fn halves(formed: Formed) -> Vec<Formed> {
             let mut rest = part.split_off(room);
             part.narrow(&(0..room).collect::<Vec<_>>());
             rest.narrow(&(0..len - room).collect::<Vec<_>>());
-            push(&mut pieces[0], part, 0);
+            push(&mut pieces[0], part, charge.clone());
             push(&mut pieces[1], rest, charge);
         }
     }
@@ -236,7 +258,7 @@ fn halves(formed: Formed) -> Vec<Formed> {
     pieces
 }
 
-fn push(formed: &mut Formed, part: Part, charge: usize) {
+fn push(formed: &mut Formed, part: Part, charge: Charge) {
     let Delivery { parts } = &mut formed.delivery;
     parts.push(part);
     formed.charges.push(charge);

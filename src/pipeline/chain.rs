@@ -118,18 +118,20 @@ impl FilterBlock {
         add(&ledger.out, out);
     }
 
-    /// Sets the records of a batch aside on which the filter panicked.
-    fn set_aside(&self, flow: Flow, taken: usize, what: &str) {
+    /// Sets the records aside on which the filter panicked: `taken` that came, and those it was about to let go of.
+    fn set_aside(&self, flows: Vec<Flow>, taken: usize, what: &str) {
         let cause = Cause { reason: Reason::PANIC, detail: what, ambiguous: false };
-        // The batch is whatever the filter left of it: reading it may panic as well.
-        let _ = catch_unwind(AssertUnwindSafe(|| {
-            flow.batch.rows.iter().for_each(|row| {
-                self.dead_letter.put(&flow.batch, row, cause);
-            });
-        }));
         add(&self.ledger.taken, taken);
         self.ledger.dropped.add(Reason::PANIC, taken);
-        flow.custody.settle();
+        for flow in flows {
+            // The batch is whatever the filter left of it: reading it may panic as well.
+            let _ = catch_unwind(AssertUnwindSafe(|| {
+                flow.batch.rows.iter().for_each(|row| {
+                    self.dead_letter.put(&flow.batch, row, cause);
+                });
+            }));
+            flow.custody.settle();
+        }
     }
 }
 
@@ -177,7 +179,8 @@ impl Chain {
                 match link.call(Call::Apply(&mut flow, &selection), &mut cx) {
                     Ok(()) => link.count(taken, flow.batch.len(), &cx),
                     Err(what) => {
-                        link.block.set_aside(flow, taken, &what);
+                        cx.emitted.push(flow);
+                        link.block.set_aside(cx.emitted, taken, &what);
                         break;
                     }
                 }
@@ -216,8 +219,9 @@ impl Chain {
     fn release(&mut self, at: usize, call: Call<'_>, now: Instant, out: &mut Vec<Flow>) {
         let link = &mut self.links[at];
         let mut cx = FilterContext::new(now);
-        if link.call(call, &mut cx).is_ok() {
-            link.count(0, 0, &cx);
+        match link.call(call, &mut cx) {
+            Ok(()) => link.count(0, 0, &cx),
+            Err(what) => return link.block.set_aside(cx.emitted, 0, &what),
         }
         for flow in cx.emitted {
             self.run_from(at + 1, flow, now, out);
@@ -260,14 +264,18 @@ impl Link {
         };
         if let Err(what) = &result {
             let name = &self.block.plan.name;
-            // What it held is gone with it; where the custody of it was kept, a restart reads it again.
-            let lost = self.held().swap(0, Relaxed);
-            self.block.ledger.held.fetch_sub(lost.cast_unsigned(), Relaxed);
-            self.block.ledger.dropped.add(Reason::PANIC, usize::try_from(lost).unwrap_or(0));
+            self.lose_held();
             tracing::error!(filter = %name, "the filter panicked: {what}; its batch is in the dead letter");
             self.block.health.panicked(name, what);
         }
         result
+    }
+
+    /// What the instance held is gone with it; where the custody of it was kept, a restart reads it again.
+    fn lose_held(&self) {
+        let lost = self.held().swap(0, Relaxed);
+        self.block.ledger.held.fetch_sub(lost.cast_unsigned(), Relaxed);
+        self.block.ledger.dropped.add(Reason::PANIC, usize::try_from(lost).unwrap_or(0));
     }
 
     /// Records the instance holds, as far as it was counted.
@@ -288,6 +296,15 @@ impl Link {
             (Some(own), _) => own.deadline(),
             (None, Some(shared)) => shared.lock().unwrap_or_else(PoisonError::into_inner).deadline(),
             (None, None) => None,
+        }
+    }
+}
+
+impl Drop for Link {
+    /// A worker in order has let go of everything before; one that panicked has not.
+    fn drop(&mut self) {
+        if self.own.is_some() {
+            self.lose_held();
         }
     }
 }

@@ -23,6 +23,8 @@ mod worker;
 
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -60,6 +62,15 @@ struct Seen {
     flushed: BTreeSet<usize>,
     outputs: BTreeSet<usize>,
     workers: BTreeSet<usize>,
+}
+
+/// Why there is nothing more to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exhausted {
+    /// All is read, and there will never be more.
+    Read,
+    /// An output's thread has ended, which it never should.
+    OutputLost,
 }
 
 /// How a pipeline ended.
@@ -105,8 +116,14 @@ impl Pipeline {
     ///
     /// Also when an output's thread has ended: what it was to deliver can't be, and an agent that runs without
     /// forwarding is the worst of both.
-    pub async fn exhausted(&mut self) {
-        while self.seen.exhausted.len() < self.workers && self.seen.outputs.is_empty() {
+    pub async fn exhausted(&mut self) -> Exhausted {
+        loop {
+            if !self.seen.outputs.is_empty() {
+                return Exhausted::OutputLost;
+            }
+            if self.seen.exhausted.len() == self.workers {
+                return Exhausted::Read;
+            }
             let event = self.events.recv().await;
             self.seen.note(event);
         }
@@ -128,7 +145,15 @@ impl Pipeline {
         // An answer that is being booked is settled before positions are saved.
         self.wait_until(&within(Duration::from_secs(1)), |seen| seen.outputs.len() == outputs).await;
         // Before positions are saved for the last time: what is made durable now is settled.
-        self.shared.queues.iter().for_each(|queue| queue.finish());
+        // All at once: a file system that does not answer is waited for once.
+        std::thread::scope(|scope| {
+            for queue in &self.shared.queues {
+                let finish = std::thread::Builder::new().spawn_scoped(scope, || queue.finish());
+                if finish.is_err() {
+                    queue.finish();
+                }
+            }
+        });
         control.set_phase(Phase::Finishing);
         self.wait_until(&within(Duration::from_secs(5)), |seen| seen.workers.len() == workers).await;
         Ending { ledger: self.shared.books.snapshot(), drained }

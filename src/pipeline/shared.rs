@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::AcqRel, Ordering::Rela
 
 use suiro_record::Signal;
 use suiro_sdk::lang::{Condition, TagMatch, Template};
-use suiro_sdk::{Decoder, Input, InputLedger, OnParseError, OutputSetup, Pool, Progress, StartError};
+use suiro_sdk::{Decoder, Input, InputLedger, Limits, OnParseError, OutputSetup, Pool, Progress, StartError};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::books::Books;
@@ -175,6 +175,17 @@ impl Shared {
     fn output(&mut self, plan: OutputPlan, share: usize) -> Result<DriverSetup, StartError> {
         let OutputPlan { name, output, settings, filters, .. } = plan;
         let ledger = self.books.output(&name);
+        let likes = settings.limits(output.limits());
+        let (limits, share) = budget(likes, if settings.ordered { 1 } else { settings.concurrency }, share);
+        if limits.max_bytes < likes.max_bytes && settings.max_bytes.is_some() {
+            tracing::warn!(
+                output = %name,
+                "requests are cut to {} bytes, `batch.max_bytes` is {}: `concurrency` of them have to fit into the output's \
+                 share of `memory_limit`; raise that in [service], or lower one of the others",
+                limits.max_bytes,
+                likes.max_bytes
+            );
+        }
         let queue = self.queue(&name, &settings.queue, share, &ledger)?;
         let filters = filters.into_iter().map(|plan| self.filter(plan)).collect();
         self.outputs.push(OutputRoute {
@@ -185,7 +196,7 @@ impl Shared {
         });
         self.queues.push(queue.clone());
         Ok(DriverSetup {
-            limits: settings.limits(output.limits()),
+            limits,
             retry: settings.retry,
             concurrency: settings.concurrency,
             ordered: settings.ordered,
@@ -251,5 +262,40 @@ impl ProgressCell {
     pub fn get(&self) -> Progress {
         let sum = |pick: fn(&(AtomicU64, AtomicU64)) -> &AtomicU64| self.0.iter().map(|c| pick(c).load(Relaxed)).sum();
         Progress { read: sum(|cell| &cell.0), total: sum(|cell| &cell.1) }
+    }
+}
+
+/// What an output does with its `share` of the memory: bounds of a delivery, and what is left for its queue.
+///
+/// Bodies of requests are memory as well, as many as there are requests at once, and each about twice its records: what JSON
+/// adds to short lines, or its compressed form beside it. They get half of the share at most, and are smaller where that
+/// is not enough for those the output likes.
+fn budget(likes: Limits, concurrency: usize, share: usize) -> (Limits, usize) {
+    const BODY: usize = 2;
+    let bodies = likes.max_bytes.saturating_mul(BODY).saturating_mul(concurrency);
+    if bodies <= share / 2 {
+        return (likes, share - bodies);
+    }
+    let max_bytes = (share / 2 / BODY / concurrency.max(1)).max(1);
+    (Limits { max_bytes, ..likes }, share - share / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queue_and_bodies_share_the_memory() {
+        const MIB: usize = 1 << 20;
+        let likes = Limits { max_bytes: MIB, ..Limits::default() };
+        assert_eq!(budget(likes, 4, 64 * MIB), (likes, 56 * MIB));
+        assert_eq!(budget(likes, 4, 16 * MIB), (likes, 8 * MIB));
+        for (concurrency, share) in [(4, 8 * MIB), (256, 64 * MIB), (1, MIB), (256, 64 << 10), (4, 100)] {
+            let (limits, queue) = budget(likes, concurrency, share);
+            assert!(limits.max_bytes < MIB && limits.max_bytes > 0 && queue >= share / 2);
+            assert!(limits.max_bytes == 1 || queue + 2 * concurrency * limits.max_bytes <= share, "{limits:?} {queue}");
+        }
+        let huge = Limits { max_bytes: usize::MAX, ..likes };
+        assert_eq!(budget(huge, 4, 64 * MIB), (Limits { max_bytes: 4 * MIB, ..huge }, 32 * MIB));
     }
 }

@@ -114,7 +114,12 @@ impl Site {
 
     /// `run`, and waits until it is ready.
     pub(crate) fn start(&self) -> Running {
-        let running = self.launch(self.run(&[]), None);
+        self.start_with(&[])
+    }
+
+    /// The same with further arguments.
+    pub(crate) fn start_with(&self, arguments: &[&str]) -> Running {
+        let running = self.launch(self.run(arguments), None);
         running.wait_for("ready", |running| running.address().is_some());
         running
     }
@@ -255,6 +260,14 @@ impl Running {
         let ticks: u64 = [11, 12].iter().map(|at| words[*at].parse::<u64>().expect("a number")).sum();
         // Linux tells it in hundredths of a second.
         Duration::from_millis(ticks * 10)
+    }
+
+    /// Asserts that it takes less than so much processor time in the next second.
+    pub(crate) fn assert_quiet(&self, at_most: Duration) {
+        let (before, began) = (self.processor_time(), Instant::now());
+        self.wait_for("a second to pass", |_| began.elapsed() > Duration::from_secs(1));
+        let (spent, elapsed) = (self.processor_time() - before, began.elapsed());
+        assert!(spent.as_secs_f64() < at_most.as_secs_f64() * elapsed.as_secs_f64(), "{spent:?} in {elapsed:?}");
     }
 
     /// SIGTERM, and what came of it.

@@ -141,6 +141,32 @@ fn a_server_that_wants_a_password_gets_it() {
 }
 
 #[test]
+fn what_is_to_be_in_order_is_whatever_happens() {
+    for queue in ["", "queue = { type = 'disk' }\n"] {
+        let server = Sink::start().unwrap();
+        server.faults().script([
+            Fault::Busy(None),
+            Fault::ResetBeforeBody,
+            Fault::Status(413, "too much".to_owned()),
+            Fault::Unavailable(None),
+            Fault::Hang,
+        ]);
+        server.faults().script_fine(2);
+        server.faults().script([Fault::Html(502), Fault::Status(413, "too much".to_owned()), Fault::ResetMidBody]);
+        let site = Site::new(&format!(
+            "{TAIL_JSON}[[output]]\nname = 'http'\ntype = 'http'\nurl = '{}'\ntimeout = '300ms'\nordered = true\n\
+             retry = {{ initial = '10ms', max = '50ms' }}\nbatch = {{ max_records = 40, timeout = '10ms' }}\n{queue}",
+            server.url()
+        ));
+        let records = numbered(0, 500);
+        site.write("app.log", &records);
+        assert_eq!(site.once().all_well().output("http", "delivered"), 500);
+        assert!(server.lines().iter().eq(records.lines()), "{queue}");
+        assert_eq!(server.faults().seen().values().sum::<u64>(), 8);
+    }
+}
+
+#[test]
 fn a_plain_server_in_trouble() {
     let server = Sink::start().unwrap();
     server.faults().script([

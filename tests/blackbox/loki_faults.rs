@@ -77,6 +77,33 @@ fn what_was_partly_refused_is_kept_and_not_sent_twice() {
     assert!(letters[0]["detail"].as_str().unwrap().contains("timestamp too old"), "{}", letters[0]);
 }
 
+/// As above, where the records of a delivery are of several streams.
+#[test]
+fn what_was_partly_refused_is_kept_and_marked_stream_by_stream() {
+    let server = Loki::start().unwrap();
+    // Stream 0 has old records among its own, stream 1 has not.
+    let log: String = (0..40)
+        .map(|n| match n % 4 {
+            0 => format!("{{\"n\":{n},\"s\":0,\"time\":\"2001-01-01T00:00:00Z\"}}\n"),
+            2 => format!("{{\"n\":{n},\"s\":0}}\n"),
+            _ => format!("{{\"n\":{n},\"s\":1}}\n"),
+        })
+        .collect();
+    let site = site(&server, TAIL_JSON, "structured_metadata = { n = '{n}' }");
+    let text = std::fs::read_to_string(site.path("suiro.toml")).unwrap();
+    site.configure(&text.replace("job = 'app'", "job = 'app', s = '{s}'"));
+    site.write("app.log", log);
+    let outcome = site.once();
+    let ledger = outcome.ledger(1);
+    ledger.assert_settled();
+    assert_eq!(server.len(), 30);
+    let refused = ledger.reason("loki", "dead_lettered", "rejected_unidentified");
+    assert_eq!((refused, ledger.output("loki", "delivered")), (20, 20));
+    let letters = site.dead_letters("loki");
+    assert_eq!(letters.len(), 20);
+    assert!(letters.iter().all(|letter| letter["ambiguous"] == true && letter["record"]["s"] == 0), "{letters:?}");
+}
+
 #[test]
 fn a_block_is_not_a_success() {
     let options = LokiOptions { multi_tenant: true, blocked: vec!["team-a".to_owned()], ..Default::default() };

@@ -14,6 +14,7 @@ mod crash;
 mod dead_letters;
 mod disk_queue;
 mod faults;
+mod hostile_servers;
 mod ledger;
 mod loki_faults;
 mod pipelines;
@@ -21,6 +22,7 @@ mod pressure;
 mod records;
 mod rotation;
 mod shutdown;
+mod tls;
 
 /// How long anything may take before the test fails: far longer than it does.
 pub(crate) const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);

@@ -67,6 +67,21 @@ fn json_parsed_filtered_and_changed_arrives_at_elasticsearch() {
 }
 
 #[test]
+fn the_index_goes_by_the_records_day() {
+    let server = Elasticsearch::start().unwrap();
+    let output = elasticsearch(&server, "").replace("'app'", "'app-{team|none}-{@time:%Y.%m.%d}'");
+    let site = Site::new(&format!("{TAIL_JSON}{output}"));
+    site.write(
+        "app.log",
+        "{\"time\":\"2026-02-28T23:59:59.999Z\"}\n{\"time\":\"2026-03-01T01:00:00+01:00\",\"team\":\"a\"}\n",
+    );
+    assert_eq!(site.once().all_well().output("es", "delivered"), 2);
+    let mut indexes: Vec<String> = server.documents().into_iter().map(|document| document.index).collect();
+    indexes.sort();
+    assert_eq!(indexes, ["app-a-2026.03.01", "app-none-2026.02.28"]);
+}
+
+#[test]
 fn an_untouched_record_is_sent_as_it_was_written() {
     let server = Elasticsearch::start().unwrap();
     let site = Site::new(&format!("{TAIL_JSON}{}", elasticsearch(&server, "")));

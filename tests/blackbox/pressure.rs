@@ -1,5 +1,7 @@
 //! Back-pressure: an output that takes nothing.
 
+use std::time::Duration;
+
 use suiro_test_servers::{Elasticsearch, Fault, Sink};
 
 use crate::PATIENCE;
@@ -24,11 +26,21 @@ const MANY: u64 = 100_000;
 
 #[test]
 fn a_dead_output_that_blocks_makes_the_input_wait_in_bounded_memory() {
+    waits("max_size = '1MiB', when_full = 'block'");
+}
+
+#[test]
+fn a_full_queue_on_disk_makes_the_input_wait_too() {
+    waits("type = 'disk', max_size = '1MiB', when_full = 'block'");
+}
+
+fn waits(queue: &str) {
     let (es, sink) = (Elasticsearch::start().unwrap(), Sink::start().unwrap());
     es.faults().always(Fault::Unavailable(None));
-    let site = site(&es, &sink, "max_size = '1MiB', when_full = 'block'");
-    site.write("app.log", numbered(0, MANY));
+    let site = site(&es, &sink, queue);
     let running = site.start();
+    let idle = running.memory();
+    site.write("app.log", numbered(0, MANY));
     // It stands still when the queue is full, and the other output has what was read until then.
     let mut last = (0, 0);
     let mut still = 0;
@@ -40,16 +52,10 @@ fn a_dead_output_that_blocks_makes_the_input_wait_in_bounded_memory() {
     });
     assert!(last.0 < MANY, "{} of {MANY} were read, and nobody took them", last.0);
     let memory = running.memory();
-    assert!(memory < 150 << 20, "{} MiB", memory >> 20);
+    // Twice `memory_limit`: allocators keep some of what they get back.
+    assert!(memory < idle + (32 << 20), "{} MiB, {} MiB before", memory >> 20, idle >> 20);
     // Waiting costs nothing: far less than a tenth of a processor.
-    let (before, began) = (running.processor_time(), std::time::Instant::now());
-    let mut looks = 0;
-    running.wait_for("a second to pass", |_| {
-        looks += 1;
-        began.elapsed().as_millis() > 1000
-    });
-    let spent = running.processor_time() - before;
-    assert!(spent.as_millis() < 400, "{spent:?} in {:?}, {looks} looks", began.elapsed());
+    running.assert_quiet(Duration::from_millis(400));
     es.faults().heal();
     assert!(es.wait_for(MANY as usize, PATIENCE), "{}", running.stderr());
     running.wait_for_ledger("everything to be settled", |ledger| ledger.is_settled());

@@ -103,13 +103,16 @@ fn items(answer: &Answer, sent: &[usize], ours: bool) -> Outcome {
     if bulk.items.len() != sent.len() {
         return unknown(format!("the answer speaks of {} records, and {} were sent", bulk.items.len(), sent.len()));
     }
-    let verdicts: Vec<(usize, Verdict)> =
-        sent.iter().zip(bulk.items).filter_map(|(&number, item)| Some((number, verdict(item.create, ours)?))).collect();
+    let verdicts: Vec<(usize, Verdict)> = sent
+        .iter()
+        .zip(bulk.items)
+        .filter_map(|(&number, item)| Some((number, verdict(item.create, ours, answer)?)))
+        .collect();
     if verdicts.is_empty() { Outcome::Delivered } else { Outcome::Partial(verdicts) }
 }
 
 /// `None`: the server has it.
-fn verdict(item: ItemStatus, ours: bool) -> Option<Verdict> {
+fn verdict(item: ItemStatus, ours: bool, answer: &Answer) -> Option<Verdict> {
     let said = || match &item.error {
         Some(error) => format!("{} {}", item.status, error.text()),
         None => item.status.to_string(),
@@ -117,7 +120,10 @@ fn verdict(item: ItemStatus, ours: bool) -> Option<Verdict> {
     match item.status {
         200..=299 => None,
         409 if ours => None,
-        401 | 403 | 429 | 500.. => Some(Verdict::Retry { why: said() }),
+        401 | 403 | 429 | 500.. => {
+            let degraded = matches!(item.status, 401 | 403);
+            Some(Verdict::Retry { why: said(), after: answer.retry_after, degraded })
+        }
         _ => Some(Verdict::Refused { reason: Reason::REJECTED, detail: said() }),
     }
 }

@@ -184,15 +184,15 @@ async fn items_speak_for_their_records() {
         got,
         Outcome::Partial(vec![
             (1, Verdict::Refused { reason: Reason::REJECTED, detail: "400 t: bad field: c: r".to_owned() }),
-            (2, Verdict::Retry { why: "429 t: busy: c: r".to_owned() }),
+            (2, Verdict::Retry { why: "429 t: busy: c: r".to_owned(), after: None, degraded: false }),
         ])
     );
     let conflicts = bulk(&[(409, Some(error("conflict"))), (409, None), (409, Some(json!("text")))]);
     assert_eq!(says(200, &conflicts).await, Outcome::Delivered);
     let got = says(200, &bulk(&[(503, None), (403, None), (404, None)])).await;
     let Outcome::Partial(verdicts) = got else { panic!("{got:?}") };
-    assert!(matches!(&verdicts[0].1, Verdict::Retry { .. }));
-    assert!(matches!(&verdicts[1].1, Verdict::Retry { .. }));
+    assert!(matches!(&verdicts[0].1, Verdict::Retry { degraded: false, .. }));
+    assert!(matches!(&verdicts[1].1, Verdict::Retry { degraded: true, .. }));
     assert!(matches!(&verdicts[2].1, Verdict::Refused { reason: Reason::REJECTED, .. }));
     // One item too few: nobody knows whose.
     let got = says(200, &bulk(&[(201, None), (400, None)])).await;
@@ -371,6 +371,7 @@ proptest! {
                         Verdict::Refused { reason: Reason::MISSING_FIELD, .. } => "apart",
                         Verdict::Refused { .. } => "refused",
                         Verdict::Retry { .. } => "retry",
+                        Verdict::Unidentified { .. } => "perhaps",
                         Verdict::Drop(_) => "drop",
                     };
                     (*i, what)

@@ -1,6 +1,7 @@
 //! How records are written as lines.
 
-use suiro_record::{Batch, LOG_KEY, Row};
+use suiro_record::{Batch, Row};
+use suiro_sdk::document::write_text;
 use suiro_sdk::settings::Section;
 use suiro_sdk::time;
 
@@ -26,32 +27,16 @@ impl Format {
     pub(crate) fn write(self, batch: &Batch, row: &Row, out: &mut Vec<u8>) {
         match self {
             Format::Json => batch.write_json(row, out),
-            Format::Raw => write_raw(batch, row, out),
+            Format::Raw => write_text(batch, row, out),
             Format::Pretty => {
                 time::write_rfc3339(row.time, out);
                 out.push(b' ');
                 out.extend_from_slice(batch.tag.as_bytes());
                 out.push(b' ');
-                write_raw(batch, row, out);
+                write_text(batch, row, out);
             }
         }
         out.push(b'\n');
-    }
-}
-
-fn write_raw(batch: &Batch, row: &Row, out: &mut Vec<u8>) {
-    if let Some(text) = batch.sole_text(row.root()) {
-        out.extend_from_slice(text);
-        return;
-    }
-    // A text with escapes has to be unescaped first.
-    let mut members = batch.body(row.root()).children();
-    match (members.next(), members.next()) {
-        (Some(only), None) if only.key() == Some(LOG_KEY) => match only.as_str() {
-            Some(text) => out.extend_from_slice(text.as_bytes()),
-            None => batch.write_json(row, out),
-        },
-        _ => batch.write_json(row, out),
     }
 }
 

@@ -204,10 +204,8 @@ impl StdinSource {
             let news = self.take_in();
             let too_long = self.rest.len() > self.max_line + 2;
             if self.unsplit || too_long || (self.ended && !self.rest.is_empty()) {
-                if let Some(flow) = self.batch(too_long) {
-                    return Polled::Batch(flow);
-                }
-                continue;
+                // Lines that are no records are work as well: whoever writes nothing but line ends must not keep the worker.
+                return self.batch(too_long).map_or(Polled::Idle { until: Some(now) }, Polled::Batch);
             }
             if self.ended {
                 return Polled::Done;
@@ -277,8 +275,8 @@ mod tests {
     use super::*;
     use crate::lines::CUT_MARKER;
 
-    /// What a run over `open` makes of it, step by step as it is woken.
-    fn run(open: Open, max_line: usize) -> (Vec<String>, Arc<InputLedger>) {
+    /// A source over `open`, its counts, and what tells that it was woken.
+    fn source(open: Open, max_line: usize) -> (StdinSource, Arc<InputLedger>, Receiver<()>) {
         let ledger = Arc::new(InputLedger::default());
         let (wake, woken) = std::sync::mpsc::channel();
         let setup = SourceSetup {
@@ -294,7 +292,12 @@ mod tests {
             once: false,
         };
         let input = Stdin { max_line, open, pieces: Arc::default() };
-        let mut source = input.open(setup).unwrap();
+        (input.open(setup).unwrap(), ledger, woken)
+    }
+
+    /// What a run over `open` makes of it, step by step as it is woken.
+    fn run(open: Open, max_line: usize) -> (Vec<String>, Arc<InputLedger>) {
+        let (mut source, ledger, woken) = source(open, max_line);
         let mut texts = Vec::new();
         let mut at = 0;
         loop {
@@ -308,6 +311,7 @@ mod tests {
                     }
                     flow.custody.settle();
                 }
+                Polled::Idle { until: Some(until) } if until <= Instant::now() => {}
                 Polled::Idle { .. } => woken.recv_timeout(Duration::from_secs(20)).unwrap(),
                 Polled::Done => break,
             }
@@ -369,6 +373,19 @@ mod tests {
         assert_eq!(texts.len(), 200_000);
         let (texts, _) = run(|| Box::new(std::io::Cursor::new(("\n".repeat(300_000) + "x").into_bytes())), 1000);
         assert_eq!(texts, ["x"]);
+    }
+
+    /// Whoever writes nothing but line ends must not keep the worker: it has other sources, and wants to end some time.
+    #[test]
+    fn line_ends_without_end_are_read_a_batch_at_a_time() {
+        let (mut source, ledger, woken) = source(|| Box::new(std::io::repeat(b'\n')), 1000);
+        for _ in 0..10 {
+            while !matches!(source.poll(), Polled::Idle { until: Some(_) }) {
+                woken.recv_timeout(Duration::from_secs(20)).unwrap();
+            }
+        }
+        assert!(ledger.bytes() > 0);
+        assert_eq!((ledger.received(), source.tracker.position().mark), (0, source.at));
     }
 
     #[test]

@@ -1,8 +1,7 @@
 //! Bodies of requests.
 
-use suiro_record::{Batch, Kind, LOG_KEY, Row};
 use suiro_sdk::Delivery;
-use suiro_sdk::http::{write_document, write_line};
+use suiro_sdk::document::{write_document, write_line, write_text};
 
 /// How records are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,23 +43,10 @@ impl Format {
                 }
                 out.push(b']');
             }
-            Format::Raw => delivery.records().for_each(|(batch, row)| write_raw(batch, row, out)),
+            Format::Raw => delivery.records().for_each(|(batch, row)| {
+                write_text(batch, row, out);
+                out.push(b'\n');
+            }),
         }
     }
-}
-
-fn write_raw(batch: &Batch, row: &Row, out: &mut Vec<u8>) {
-    if let Some(text) = batch.sole_text(row.root()) {
-        out.extend_from_slice(text);
-    } else {
-        // The text may be there with JSON's escapes in it.
-        let body = batch.body(row.root());
-        let mut members = body.children();
-        let sole = members.next().filter(|_| members.next().is_none() && body.kind() == Kind::Object);
-        match sole.filter(|member| member.key() == Some(LOG_KEY)).and_then(|member| member.as_str()) {
-            Some(text) => out.extend_from_slice(text.as_bytes()),
-            None => batch.write_json(row, out),
-        }
-    }
-    out.push(b'\n');
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::stream::{self, StreamExt as _};
 use suiro_sdk::http::header::HeaderValue;
-use suiro_sdk::http::{Buffer, Buffers, Client, Request, set_apart};
+use suiro_sdk::http::{Buffer, Buffers, Client, Request, set_apart, verdicts};
 use suiro_sdk::ledger::OutputLedger;
 use suiro_sdk::settings::{Reported, Section};
 use suiro_sdk::{Delivering, Delivery, Limits, Outcome, Output, OutputSetup, Reason, StartError, Verdict};
@@ -262,22 +262,12 @@ fn join(apart: Vec<(usize, Verdict)>, mut answered: Vec<Answered>) -> Outcome {
     if all_retry && !answered.is_empty() {
         return answered.into_iter().map(|(_, outcome)| outcome).reduce(worse).unwrap_or(Outcome::Delivered);
     }
-    let mut verdicts = apart;
+    let mut all = apart;
     for (numbers, outcome) in answered {
-        let verdict = match outcome {
-            Outcome::Delivered | Outcome::Partial(_) => continue,
-            Outcome::Retry { why, .. } => Verdict::Retry { why },
-            Outcome::Refused { reason, detail } => Verdict::Refused { reason, detail },
-            Outcome::TooLarge => {
-                let detail = "larger than Loki takes at once".to_owned();
-                Verdict::Refused { reason: Reason::TOO_LARGE, detail }
-            }
-            Outcome::Unidentified { detail, .. } => Verdict::Refused { reason: Reason::REJECTED_UNIDENTIFIED, detail },
-        };
-        verdicts.extend(numbers.into_iter().map(|number| (number, verdict.clone())));
+        all.extend(verdicts(&numbers, outcome));
     }
-    verdicts.sort_by_key(|(number, _)| *number);
-    if verdicts.is_empty() { Outcome::Delivered } else { Outcome::Partial(verdicts) }
+    all.sort_by_key(|(number, _)| *number);
+    if all.is_empty() { Outcome::Delivered } else { Outcome::Partial(all) }
 }
 
 /// Of two wishes to try again, the longer wait.

@@ -1,6 +1,7 @@
 //! A batch as entries are made of it: what depends on the batch is made once.
 
-use suiro_record::{Batch, Kind, LOG_KEY, Row};
+use suiro_record::{Batch, Row};
+use suiro_sdk::document::write_text;
 use suiro_sdk::lang::{Template, TemplatePrepared};
 
 use crate::clock::Clock;
@@ -40,25 +41,8 @@ impl<'a> View<'a> {
         if let Some(text) = self.batch.sole_text(row.root()) {
             return text;
         }
-        if !self.escaped_text(row, scratch) {
-            self.batch.write_json(row, scratch);
-        }
+        write_text(self.batch, row, scratch);
         scratch
-    }
-
-    /// Writes the text of a body that is nothing but a text under `log`, where the source escaped it.
-    fn escaped_text(&self, row: &Row, out: &mut Vec<u8>) -> bool {
-        let body = self.batch.body(row.root());
-        let mut members = body.children();
-        let (Some(first), None) = (members.next(), members.next()) else { return false };
-        if body.kind() != Kind::Object || first.key() != Some(LOG_KEY) {
-            return false;
-        }
-        match first.as_str() {
-            Some(text) => out.extend_from_slice(text.as_bytes()),
-            None => return false,
-        }
-        true
     }
 
     /// The structured metadata of an entry: calls `each` with the names and values it has.

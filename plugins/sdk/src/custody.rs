@@ -362,6 +362,10 @@ impl std::fmt::Debug for Custody {
 #[cfg(test)]
 #[allow(clippy::single_range_in_vec_init)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
     use super::*;
 
     fn tracker() -> (Arc<Tracker>, Arc<InputLedger>) {
@@ -434,5 +438,97 @@ mod tests {
         assert_eq!(tracker.position(), position(5, &[10..30]));
         a.settle();
         assert_eq!(tracker.position(), position(30, &[]));
+    }
+
+    /// What is done with a tracker.
+    #[derive(Clone, Debug)]
+    enum Op {
+        /// Passes over some bytes and hands on the next, which hold that many records.
+        Open(u64, u64, u64),
+        /// The number of a receipt, counted from the first there ever was, and round again.
+        Fork(usize),
+        Narrow(usize, Vec<Range<u64>>),
+        Settle(usize),
+        Lose(usize),
+        Advance(u64),
+    }
+
+    fn op() -> impl Strategy<Value = Op> {
+        let at = || any::<proptest::sample::Index>().prop_map(|index| index.index(1000));
+        let ranges = prop::collection::vec((0..60_u64, 1..12_u64).prop_map(|(from, n)| from..from + n), 0..4);
+        prop_oneof![
+            4 => (0..3_u64, 1..8_u64, 0..4_u64).prop_map(|(gap, len, records)| Op::Open(gap, len, records)),
+            3 => at().prop_map(Op::Fork),
+            4 => (at(), ranges).prop_map(|(at, ranges)| Op::Narrow(at, ranges)),
+            4 => at().prop_map(Op::Settle),
+            1 => at().prop_map(Op::Lose),
+            1 => (0..4_u64).prop_map(Op::Advance),
+        ]
+    }
+
+    /// A receipt, unless it is lost; the number of its family; the bytes it answers for.
+    type Held = (Option<Receipt>, usize, BTreeSet<u64>);
+
+    fn expected(read: u64, held: &[Held]) -> Position {
+        let pending: BTreeSet<u64> = held.iter().flat_map(|(_, _, bytes)| bytes.iter().copied()).collect();
+        let mark = pending.first().copied().unwrap_or(read);
+        let mut settled: Vec<Range<u64>> = Vec::new();
+        for byte in (mark..read).filter(|byte| !pending.contains(byte)) {
+            match settled.last_mut() {
+                Some(last) if last.end == byte => last.end += 1,
+                _ => settled.push(byte..byte + 1),
+            }
+        }
+        Position { mark, settled }
+    }
+
+    proptest! {
+        /// A tracker says what a set of bytes for each receipt would say, and counts each family's records once.
+        #[test]
+        fn positions_are_those_of_sets_of_bytes(ops in prop::collection::vec(op(), 0..60)) {
+            let (tracker, ledger) = tracker();
+            let mut read = 0;
+            let mut held: Vec<Held> = Vec::new();
+            let mut families: Vec<u64> = Vec::new();
+            for op in ops {
+                let pick = |at: usize| (!held.is_empty()).then(|| at % held.len());
+                match op {
+                    Op::Open(gap, len, records) => {
+                        let range = read + gap..read + gap + len;
+                        read = range.end;
+                        families.push(records);
+                        held.push((Some(tracker.open(range.clone(), records)), families.len() - 1, range.collect()));
+                    }
+                    Op::Fork(at) => {
+                        let Some((Some(receipt), family, bytes)) = pick(at).map(|at| &held[at]) else { continue };
+                        let fork = (Some(receipt.fork()), *family, bytes.clone());
+                        held.push(fork);
+                    }
+                    Op::Narrow(at, mut ranges) => {
+                        ranges.sort_unstable_by_key(|range| range.start);
+                        let Some((Some(receipt), _, bytes)) = pick(at).map(|at| &mut held[at]) else { continue };
+                        receipt.narrow(&ranges);
+                        bytes.retain(|byte| ranges.iter().any(|range| range.contains(byte)));
+                    }
+                    Op::Settle(at) => {
+                        let Some(at) = pick(at).filter(|&at| held[at].0.is_some()) else { continue };
+                        held.swap_remove(at).0.into_iter().for_each(Receipt::settle);
+                    }
+                    Op::Lose(at) => {
+                        let Some(at) = pick(at) else { continue };
+                        held[at].0 = None;
+                    }
+                    Op::Advance(by) => {
+                        read += by;
+                        tracker.advance(read);
+                    }
+                }
+                prop_assert_eq!(tracker.position(), expected(read, &held));
+                let alive: BTreeSet<usize> = held.iter().map(|(_, family, _)| *family).collect();
+                let in_flight: u64 = alive.iter().map(|&family| families[family]).sum();
+                prop_assert_eq!(ledger.in_flight(), in_flight);
+                prop_assert_eq!(ledger.received(), ledger.settled_records() + in_flight);
+            }
+        }
     }
 }

@@ -209,3 +209,135 @@ impl std::fmt::Debug for Decoder {
         f.debug_struct("Decoder").field("parser", &self.parser.is_some()).field("on_error", &self.on_error).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use suiro_record::{Scope, Source};
+
+    use super::*;
+    use crate::custody::Custody;
+    use crate::ledger::read;
+
+    struct Json;
+
+    impl Parser for Json {
+        fn parse(&self, batch: &mut Batch, span: Range<usize>) -> Result<RootId, ParseError> {
+            Ok(batch.parse_json(span)?)
+        }
+
+        fn time(&self) -> &TimeRule {
+            &TimeRule::Auto
+        }
+    }
+
+    fn decoder(on_error: OnParseError, keep_blank: bool) -> (Decoder, Arc<InputLedger>) {
+        let ledger = Arc::<InputLedger>::default();
+        (Decoder::new(Some(Arc::new(Json)), on_error, keep_blank, ledger.clone()), ledger)
+    }
+
+    fn batch() -> Batch {
+        Batch::new("t".into(), Arc::new(Scope::new(Arc::new(Source::new("in".into(), 1)))), 7)
+    }
+
+    /// Fills the heap with lines.
+    fn lines(batch: &mut Batch, texts: &[&[u8]]) -> Vec<Line> {
+        let mut at = 0;
+        let line = |text: &&[u8]| {
+            let span = batch.heap().len()..batch.heap().len() + text.len();
+            batch.heap_mut().extend_from_slice(text);
+            let start = at;
+            at += text.len() as u64 + 1;
+            Line { span, start, end: at }
+        };
+        texts.iter().map(line).collect()
+    }
+
+    fn bodies(batch: &Batch) -> Vec<String> {
+        let body = |row: &Row| {
+            let mut out = Vec::new();
+            batch.write_json(row, &mut out);
+            String::from_utf8_lossy(&out).into_owned()
+        };
+        batch.rows.iter().map(body).collect()
+    }
+
+    #[test]
+    fn each_line_is_parsed_or_stays_as_text() {
+        let texts: [&[u8]; 6] =
+            [br#"{"a":1,"ts":1767225600}"#, b"plain", b"", b"bad \xff byte", b"{\"a\":\"\xff\"}", b"{\"a\":1"];
+        for keep_blank in [false, true] {
+            let (decoder, ledger) = decoder(OnParseError::Keep, keep_blank);
+            let mut batch = batch();
+            let lines = lines(&mut batch, &texts);
+            assert_eq!(decoder.decode(&mut batch, 0, &lines), lines.len());
+            let mut want = vec![
+                r#"{"a":1,"ts":1767225600}"#,
+                r#"{"log":"plain"}"#,
+                r#"{"log":""}"#,
+                "{\"log\":\"bad \u{fffd} byte\"}",
+                "{\"a\":\"\u{fffd}\"}",
+                r#"{"log":"{\"a\":1"}"#,
+            ];
+            if !keep_blank {
+                want.remove(2);
+            }
+            assert_eq!(bodies(&batch), want);
+            assert_eq!(read(&ledger.parse_errors), 3 + u64::from(keep_blank));
+            assert_eq!(read(&ledger.invalid_utf8), 2, "only the lines that were changed");
+            let times: Vec<_> = batch.rows.iter().map(|row| (row.time, row.time_kind)).collect();
+            assert_eq!(times[..2], [(1_767_225_600_000_000_000, TimeKind::Own), (7, TimeKind::Read)]);
+        }
+    }
+
+    #[test]
+    fn a_batch_without_room_for_keys_leaves_the_rest_to_the_next() {
+        let texts: Vec<String> = (0..70_000).map(|n| format!("{{\"k{n}\":1}}")).collect();
+        let (decoder, ledger) = decoder(OnParseError::Keep, false);
+        let mut rest: Vec<&[u8]> = texts.iter().map(String::as_bytes).collect();
+        let mut got = Vec::new();
+        let mut batches = 0;
+        while !rest.is_empty() {
+            let mut batch = batch();
+            let lines = lines(&mut batch, &rest);
+            let taken = decoder.decode(&mut batch, 0, &lines);
+            assert!(taken > 0 && taken == batch.rows.len());
+            got.extend(bodies(&batch));
+            rest.drain(..taken);
+            batches += 1;
+        }
+        assert_eq!((batches, read(&ledger.parse_errors)), (2, 0));
+        assert!(got == texts);
+        // One that has no room in any batch is a text.
+        let members: Vec<String> = (0..70_000).map(|n| format!("\"k{n}\":1")).collect();
+        let giant = format!("{{{}}}", members.join(","));
+        let mut batch = batch();
+        let lines = lines(&mut batch, &[giant.as_bytes()]);
+        assert_eq!((decoder.decode(&mut batch, 0, &lines), read(&ledger.parse_errors)), (1, 1));
+        assert!(batch.sole_text(batch.rows[0].root()) == Some(giant.as_bytes()));
+    }
+
+    #[test]
+    fn as_a_filter_it_parses_what_was_joined() {
+        for on_error in [OnParseError::Keep, OnParseError::Drop] {
+            let plain = Decoder::new(None, OnParseError::Keep, false, Arc::default());
+            let mut batch = batch();
+            let lines = lines(&mut batch, &[br#"{"a":1,"time":1767225600}"#, b"no", b"{}"]);
+            plain.decode(&mut batch, 0, &lines);
+            let (decoder, ledger) = decoder(on_error, false);
+            let mut flow = Flow { batch, custody: Custody::default() };
+            let mut cx = FilterContext::new(Instant::now());
+            decoder.into_filter().instance().apply(&mut flow, &Selection::All, &mut cx);
+            let mut want = vec![r#"{"a":1,"time":1767225600}"#, r#"{"log":"no"}"#, "{}"];
+            if on_error == OnParseError::Drop {
+                want.remove(1);
+                assert_eq!(cx.dropped, [(Reason::PARSE_ERROR, 1)]);
+            } else {
+                assert!(cx.dropped.is_empty());
+            }
+            assert_eq!(bodies(&flow.batch), want);
+            assert_eq!((read(&ledger.parse_errors), flow.batch.rows[0].time), (1, 1_767_225_600_000_000_000));
+        }
+    }
+}

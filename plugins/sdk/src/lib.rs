@@ -13,6 +13,7 @@
 pub mod compress;
 pub mod custody;
 pub mod decode;
+pub mod document;
 pub mod filter;
 pub mod flow;
 pub mod http;

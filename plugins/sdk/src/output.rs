@@ -140,11 +140,23 @@ pub enum Verdict {
     Retry {
         /// For the log.
         why: String,
+        /// The other side's wish.
+        after: Option<Duration>,
+        /// An operator must mend it (401, 403): health says degraded.
+        degraded: bool,
     },
     /// Set it aside.
     Refused {
         /// Why.
         reason: Reason,
+        /// In the other side's words.
+        detail: String,
+    },
+    /// It is one of several of which some were refused, and nobody said which: it is kept in the dead letter as ambiguous,
+    /// and not sent again.
+    Unidentified {
+        /// Counted as refused; otherwise as delivered. As many are as the other side said, or all.
+        rejected: bool,
         /// In the other side's words.
         detail: String,
     },

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use suiro_record::Scope;
-use suiro_sdk::settings::{Diagnostics, Section, Source as Text};
+use suiro_sdk::ledger::read;
+use suiro_sdk::settings::Section;
 use suiro_sdk::{
     Decoder, Delivering, Delivery, Flow, InputLedger, Limits, Line, OnParseError, Outcome, Output, OutputLedger, Pool,
     Reason, Tracker, Verdict,
@@ -14,20 +15,21 @@ use suiro_sdk::{
 use super::file::File;
 use super::sink::Sink;
 use super::{Answer, Filters};
-use crate::config;
 use crate::output::former::{Formed, Former};
 use crate::output::verdicts::Books as Verdicts;
 use crate::output::{DeadLetter, DeadLetterSettings};
 use crate::pipeline::books::Books;
 use crate::pipeline::chain::{Chain, FilterBlock, Flush};
 use crate::pipeline::health::Health;
-use crate::pipeline::plan::Plan;
+use crate::pipeline::plan::{FilterPlan, Plan};
 use crate::pipeline::router::{Blocked, Route, Router};
+use crate::pipeline::tests;
 use crate::queue::{MemoryQueue, Queue, QueueSetup, WhenFull};
 use crate::registry;
 
-/// Outputs: one that takes everything, one that takes everything as well but for a `when` that is always true.
-pub(super) const OUTPUTS: usize = 2;
+/// What each output takes, by its `when`; the second one has a filter of its own.
+pub(super) const OUTPUTS: [&str; 2] =
+    ["not (same == 3) and not exists(nobody)", "not exists(team) and not exists(nobody)"];
 
 /// The agent, between a start and a kill.
 pub(super) struct Agent {
@@ -52,6 +54,9 @@ struct Out {
     former: Former,
     waiting: Vec<Formed>,
     dead_letter: DeadLetter,
+    /// Records the sink took and said so, and records it refused.
+    taken: u64,
+    refused: u64,
 }
 
 /// An output that exists for its name in the configuration.
@@ -73,26 +78,28 @@ impl Agent {
         let health = Arc::<Health>::default();
         let plan = plan(filters);
         let input: Arc<InputLedger> = books.input(&"model".into());
-        let blocks: Vec<_> = plan
-            .filters
+        let mut block = |filter: Arc<FilterPlan>| {
+            let dead_letter = DeadLetter::new(DeadLetterSettings::of(folder.path(), &filter.name), &filter.name);
+            let ledger = books.filter(&filter.name);
+            FilterBlock::new(filter, ledger, Arc::new(dead_letter), health.clone())
+        };
+        let blocks: Vec<_> = plan.filters.into_iter().map(&mut block).collect();
+        let mut chains: Vec<Option<Chain>> = plan
+            .outputs
             .into_iter()
-            .map(|filter| {
-                let dead_letter = DeadLetter::new(DeadLetterSettings::of(folder.path(), &filter.name), &filter.name);
-                let ledger = books.filter(&filter.name);
-                FilterBlock::new(filter, ledger, Arc::new(dead_letter), health.clone())
+            .map(|output| {
+                (!output.filters.is_empty()).then(|| Chain::new(output.filters.into_iter().map(&mut block), true))
             })
             .collect();
-        let outputs: Vec<Out> = (0..OUTPUTS).map(|at| Out::new(at, &mut books, folder.path())).collect();
+        let outputs: Vec<Out> = (0..OUTPUTS.len()).map(|at| Out::new(at, &mut books, folder.path())).collect();
         let routes = outputs
             .iter()
             .enumerate()
             .map(|(at, out)| Route {
                 matches: Default::default(),
-                when: (at == 1)
-                    .then_some("not (n == -1)")
-                    .and_then(|when| suiro_sdk::lang::Condition::parse(when).ok()),
+                when: suiro_sdk::lang::Condition::parse(OUTPUTS[at]).ok(),
                 signals: vec![suiro_record::Signal::Logs],
-                chain: None,
+                chain: chains[at].take(),
                 queue: out.queue.clone(),
             })
             .collect();
@@ -180,6 +187,7 @@ impl Agent {
         }
         let formed = out.waiting.remove(0);
         let mut verdicts = Vec::new();
+        let (mut taken, mut refused) = (0, 0);
         for (n, (batch, row)) in formed.delivery.records().enumerate() {
             let bits = match answer {
                 Answer::Take | Answer::StoreAndVanish => 0,
@@ -187,10 +195,15 @@ impl Agent {
                 Answer::Some(seed) => (seed >> (n * 2 % 64)) & 3,
             };
             match bits {
-                2 => verdicts.push((n, Verdict::Retry { why: "later".to_owned() })),
+                2 => {
+                    let why = "later".to_owned();
+                    verdicts.push((n, Verdict::Retry { why, after: None, degraded: false }));
+                }
                 3 => verdicts.push((n, Verdict::Refused { reason: Reason::REJECTED, detail: String::new() })),
                 _ => {}
             }
+            taken += u64::from(bits < 2);
+            refused += u64::from(bits == 3);
             if bits != 2 {
                 let (mut id, mut content) = (Vec::new(), Vec::new());
                 batch.origin(row).write_id(&mut id);
@@ -211,6 +224,10 @@ impl Agent {
         let books =
             Verdicts { ledger: &out.ledger, dead_letter: &out.dead_letter, queue: &*out.queue, max_attempts: None };
         let rest = books.close(formed, outcome);
+        if !matches!(answer, Answer::StoreAndVanish) {
+            out.taken += taken;
+            out.refused += refused;
+        }
         out.waiting.extend(rest.pieces);
         out.waiting.extend(rest.again.map(|(formed, _)| formed));
         self.router.retry(&mut self.blocked);
@@ -245,7 +262,7 @@ impl Agent {
     fn deliver_all(&mut self, sink: &mut Sink) {
         loop {
             self.router.retry(&mut self.blocked);
-            for output in 0..OUTPUTS {
+            for output in 0..OUTPUTS.len() {
                 self.form(output);
                 while !self.outputs[output].waiting.is_empty() {
                     self.attempt(output, &Answer::Take, sink);
@@ -260,6 +277,20 @@ impl Agent {
     pub(super) fn assert_balanced(&self) {
         let wrong = self.books.snapshot().imbalances();
         assert!(wrong.is_empty(), "{wrong:?}");
+        // And it is what happened.
+        for out in &self.outputs {
+            assert_eq!((read(&out.ledger.delivered), out.ledger.dead_lettered.total()), (out.taken, out.refused));
+            assert_eq!(out.ledger.dropped.total(), 0);
+        }
+    }
+
+    /// Nothing is on its way, and nothing waits.
+    pub(super) fn assert_settled(&self) {
+        let ledger = self.books.snapshot();
+        assert!(ledger.inputs.iter().all(|input| input.in_flight == 0), "{ledger:?}");
+        assert!(ledger.filters.iter().all(|filter| filter.held == 0), "{ledger:?}");
+        assert!(ledger.outputs.iter().all(|output| output.in_flight == 0 && output.queued_bytes == 0), "{ledger:?}");
+        assert_eq!(self.tracker.open_receipts(), 0);
     }
 
     fn is_parked(&mut self) -> bool {
@@ -298,6 +329,8 @@ impl Out {
             former: Former::new(limits),
             waiting: Vec::new(),
             dead_letter: DeadLetter::new(DeadLetterSettings::of(folder, &name), &name),
+            taken: 0,
+            refused: 0,
         }
     }
 }
@@ -305,13 +338,7 @@ impl Out {
 fn plan(filters: &Filters) -> Plan {
     let mut registry = registry::all();
     registry.output("nowhere", "", |_| Ok(Box::new(Nowhere)));
-    let diagnostics = Diagnostics::default();
-    let text = format!("{}\n[[output]]\ntype = \"nowhere\"\n", filters.toml());
-    let text = Text::new("model.toml", Path::new("/"), &text, 0);
-    let types = registry::known_types(&registry);
-    let config = config::merge(vec![text], &types, &(Arc::new(|_: &str| None) as _), &diagnostics);
-    match Plan::build(config, &registry, &diagnostics) {
-        Ok(plan) => plan,
-        Err(_) => panic!("{}", diagnostics.render(false)),
-    }
+    let output = "[[output]]\ntype = \"nowhere\"\n";
+    let own = "[[output.filter]]\ntype = \"modify\"\nset = { own = true }\n";
+    tests::plan(&registry, &format!("{}\n{output}{output}{own}", filters.toml()))
 }

@@ -21,6 +21,8 @@ pub(super) enum Piece {
     Group(u8),
     /// One that goes under another tag.
     Team(u8),
+    /// One that no output takes.
+    Nobody,
     /// An empty line.
     Blank,
 }
@@ -43,6 +45,8 @@ pub(super) enum Kind {
     Same(u8),
     Items(u8),
     Group,
+    Team,
+    Nobody,
     Blank,
 }
 
@@ -80,7 +84,8 @@ impl File {
                 let items: Vec<String> = (0..*count).map(|item| format!(r#"{{"item":{item}}}"#)).collect();
                 self.line(Kind::Items(*count), &format!(r#"{{"n":{n},"items":[{}]}}"#, items.join(",")));
             }
-            Piece::Team(team) => self.line(Kind::Plain, &format!(r#"{{"n":{n},"team":"t{team}"}}"#)),
+            Piece::Nobody => self.line(Kind::Nobody, &format!(r#"{{"n":{n},"nobody":true}}"#)),
+            Piece::Team(team) => self.line(Kind::Team, &format!(r#"{{"n":{n},"team":"t{team}"}}"#)),
             Piece::Blank => self.line(Kind::Blank, ""),
             Piece::Group(more) => {
                 self.line(Kind::Group, &format!("start #{n}#"));

@@ -32,7 +32,7 @@ impl Sink {
 
     /// No line, and no item of a line, is stored under two ids.
     pub(super) fn assert_sound(&self, filters: &Filters) {
-        for output in 0..OUTPUTS {
+        for output in 0..OUTPUTS.len() {
             let mut seen: BTreeMap<String, &str> = BTreeMap::new();
             for (id, content) in self.of(output) {
                 for mark in marks(content, filters) {
@@ -46,18 +46,22 @@ impl Sink {
 
     /// Everything that must be there is there.
     pub(super) fn assert_complete(&self, file: &File, filters: &Filters) {
-        for output in 0..OUTPUTS {
+        for output in 0..OUTPUTS.len() {
             let marks: BTreeSet<String> = self.of(output).flat_map(|(_, content)| marks(content, filters)).collect();
             let mut same = BTreeMap::new();
             for line in &file.lines {
                 let n = line.number;
                 let wanted: Vec<String> = match line.kind {
                     Kind::Blank => vec![],
-                    Kind::Debug if filters.drop => vec![],
-                    Kind::Items(count) if filters.split && count > 0 => {
+                    Kind::Debug if filters.drop_debug() => vec![],
+                    // What an output does not take must not come to it.
+                    Kind::Nobody => unwanted(&marks, n),
+                    Kind::Same(3) if output == 0 => unwanted(&marks, n),
+                    Kind::Team if output == 1 => unwanted(&marks, n),
+                    Kind::Items(count) if filters.has("split") && count > 0 => {
                         (0..count).map(|item| format!("{n}/{item}")).collect()
                     }
-                    Kind::Same(key) if filters.dedupe => {
+                    Kind::Same(key) if filters.has("dedupe") => {
                         *same.entry(key).or_insert(false) |= marks.contains(&n.to_string());
                         vec![]
                     }
@@ -74,6 +78,12 @@ impl Sink {
     }
 }
 
+/// Nothing is to be there of line `n`.
+fn unwanted(marks: &BTreeSet<String>, n: usize) -> Vec<String> {
+    assert!(!marks.contains(&n.to_string()), "line {n} came to an output that does not take it");
+    Vec::new()
+}
+
 /// The lines, and items of lines, a stored content is made of.
 fn marks(content: &str, filters: &Filters) -> Vec<String> {
     let value: serde_json::Value = serde_json::from_str(content).expect("what is stored is JSON");
@@ -81,7 +91,7 @@ fn marks(content: &str, filters: &Filters) -> Vec<String> {
         return text.split('#').skip(1).step_by(2).map(str::to_owned).collect();
     }
     let n = value["n"].as_u64();
-    let item = value["items"]["item"].as_u64().filter(|_| filters.split);
+    let item = value["items"]["item"].as_u64().filter(|_| filters.has("split"));
     match (n, item) {
         (Some(n), Some(item)) => vec![format!("{n}/{item}")],
         (Some(n), None) => vec![n.to_string()],

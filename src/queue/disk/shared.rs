@@ -47,14 +47,18 @@ impl Core {
         let charge = part.batch.capacity().max(1);
         let mut dropped = Vec::new();
         let mut book = self.book();
-        if setup.when_full == WhenFull::DropOldest {
-            while book.staged_bytes > 0 && book.staged_bytes + charge > self.share {
+        let fits = |bytes: usize| bytes == 0 || bytes + charge <= self.share;
+        if setup.when_full == WhenFull::DropOldest && !fits(book.staged_bytes) {
+            let staged: usize = book.staged.iter().map(|staged| staged.charge).sum();
+            // Frames on their way to the disk can't make room. Where these alone are too much, the oldest would go for nothing.
+            let helps = fits(book.staged_bytes - staged);
+            while helps && !fits(book.staged_bytes) {
                 let Some(oldest) = book.staged.pop_front() else { break };
                 book.staged_bytes -= oldest.charge;
                 dropped.push(oldest.part);
             }
         }
-        let full = book.staged_bytes > 0 && book.staged_bytes + charge > self.share;
+        let full = !fits(book.staged_bytes);
         if full && setup.when_full == WhenFull::Block {
             book.turned_away = true;
             return Err(Box::new(part));

@@ -154,7 +154,8 @@ impl FileOutput {
                     verdicts.extend(numbers.into_iter().map(|number| (number, verdict.clone())));
                     continue;
                 }
-                verdicts.extend(numbers.into_iter().map(|number| (number, Verdict::Retry { why: why.clone() })));
+                let verdict = Verdict::Retry { why: why.clone(), after: None, degraded: true };
+                verdicts.extend(numbers.into_iter().map(|number| (number, verdict.clone())));
                 failed = Some(why);
             }
         }

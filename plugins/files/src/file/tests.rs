@@ -268,7 +268,10 @@ fn one_path_that_fails_holds_up_no_other() {
     let feed = Feed::new();
     let delivery = feed.delivery("a\nb\nc\n");
     let Outcome::Partial(verdicts) = wait(out.deliver(&delivery)) else { panic!() };
-    assert!(matches!(&verdicts[..], [(1, Verdict::Retry { why })] if why.contains("by-b.log")), "{verdicts:?}");
+    assert!(
+        matches!(&verdicts[..], [(1, Verdict::Retry { why, degraded: true, .. })] if why.contains("by-b.log")),
+        "{verdicts:?}"
+    );
     fs::remove_dir(folder.path().join("by-b.log")).unwrap();
     assert_eq!(wait(out.deliver(&delivery)), Outcome::Delivered);
     for name in ["a", "b", "c"] {
@@ -280,10 +283,22 @@ fn one_path_that_fails_holds_up_no_other() {
     let Outcome::Partial(verdicts) = wait(out.deliver(&delivery)) else { panic!() };
     assert!(matches!(&verdicts[..], [(1, Verdict::Refused { reason: Reason::NOT_ALLOWED, .. })]), "{verdicts:?}");
     feed.settle(delivery);
-    let out = output(folder.path(), "path = '/dev/full'");
-    let delivery = feed.delivery("a\n");
-    assert!(matches!(wait(out.deliver(&delivery)), Outcome::Retry { degraded: true, .. }));
-    feed.settle(delivery);
+}
+
+/// A pipe that nobody reads, above all: to open it would wait for ever.
+#[test]
+fn what_is_no_file_is_told_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = std::process::Command::new("mkfifo").arg(folder.path().join("pipe")).status().unwrap();
+    assert!(made.success());
+    let feed = Feed::new();
+    for path in ["/dev/full".as_ref(), folder.path().join("pipe").as_path()] {
+        let out = output(folder.path(), &format!("path = '{}'", path.display()));
+        let delivery = feed.delivery("a\n");
+        let Outcome::Retry { why, degraded: true, .. } = wait(out.deliver(&delivery)) else { panic!() };
+        assert!(why.contains(path.to_str().unwrap()) && why.contains("not a regular file"), "{why}");
+        feed.settle(delivery);
+    }
 }
 
 #[test]

@@ -12,6 +12,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use suiro_record::Batch;
@@ -170,10 +171,9 @@ fn knows(custody: &Custody, id: u128) -> bool {
 }
 
 fn append_to(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().create(true).append(true).open(path)?;
-    if file.metadata()?.is_file() {
-        Ok(file)
-    } else {
-        Err(io::Error::other("not a regular file; for a pipe use the output `stdout`"))
-    }
+    let strange = || io::Error::other("not a regular file; for a pipe use the output `stdout`");
+    // To open a pipe that nobody reads would wait for ever.
+    let file = OpenOptions::new().create(true).append(true).custom_flags(libc::O_NONBLOCK).open(path);
+    let file = file.map_err(|error| if error.raw_os_error() == Some(libc::ENXIO) { strange() } else { error })?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(strange()) }
 }

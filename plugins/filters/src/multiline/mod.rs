@@ -13,7 +13,8 @@
 //!
 //! The lines are joined with a line feed into the first line's record, which keeps the first line's other fields and time,
 //! and has the origin from the first line's first byte to the last line's last. Lines are joined per source and tag. A
-//! record without a text under `path` passes by, and ends what is open.
+//! record without a text under `path` passes by, and ends what is open. A record from before what is open (a filter held it
+//! back) passes by and ends nothing.
 //!
 //! A blank line belongs to the record before it: it stays where more follows, and is trimmed where none does. Where no
 //! record is open, an empty line is no record, and is dropped as `blank_line`.
@@ -226,6 +227,11 @@ impl Joiner {
 impl Open<'_> {
     /// Takes a line of the source whose group is number `at`.
     fn line(&mut self, flow: &mut Flow, at: usize, row: Row, path: &Resolved<'_>, cx: &mut FilterContext) {
+        // A filter before this one held it back: it is no successor of what came behind it.
+        if self.groups[at].1.as_ref().is_some_and(|group| row.end <= group.row.start) {
+            flow.batch.rows.push(row);
+            return;
+        }
         let Some(line) = Line::of(&flow.batch, &row, path, self.settings.is_log) else {
             self.end(flow, at, cx);
             flow.batch.rows.push(row);

@@ -66,17 +66,18 @@ async fn json_can_be_compressed() {
 
 #[tokio::test]
 async fn each_stream_has_its_own_answer() {
-    let retry = |why: &str| Verdict::Retry { why: why.to_owned() };
+    let retry = |why: &str, after| Verdict::Retry { why: why.to_owned(), after, degraded: false };
+    let perhaps = |detail: &str| Verdict::Unidentified { rejected: true, detail: detail.to_owned() };
     let refused = |reason, detail: &str| Verdict::Refused { reason, detail: detail.to_owned() };
     let cases = [
         (
             Reply::text(429, "Per stream rate limit exceeded"),
-            retry("429 Too Many Requests: Per stream rate limit exceeded"),
+            retry("429 Too Many Requests: Per stream rate limit exceeded", None),
         ),
-        (Reply::text(503, ""), retry("503 Service Unavailable")),
+        (Reply::text(503, "").with("Retry-After", "7"), retry("503 Service Unavailable", Some(Duration::from_secs(7)))),
         (
             Reply::text(400, "entry for stream '{l=\"a\"}' has timestamp too old: x\n"),
-            refused(Reason::REJECTED_UNIDENTIFIED, "entry for stream '{l=\"a\"}' has timestamp too old: x"),
+            perhaps("entry for stream '{l=\"a\"}' has timestamp too old: x"),
         ),
         (
             Reply::text(400, "couldn't parse labels: 1:3"),

@@ -26,24 +26,36 @@ pub fn judge(answer: &Answer) -> Outcome {
     }
 }
 
+/// The outcome of a request that carried these records, record by record; a partial one speaks of them by their numbers in
+/// the delivery already.
+pub fn verdicts(records: &[usize], outcome: Outcome) -> Vec<(usize, Verdict)> {
+    let each = |verdict: Verdict| records.iter().map(|&n| (n, verdict.clone())).collect();
+    match outcome {
+        Outcome::Delivered => Vec::new(),
+        Outcome::Partial(verdicts) => verdicts,
+        Outcome::Retry { why, after, degraded } => each(Verdict::Retry { why, after, degraded }),
+        Outcome::TooLarge => {
+            let detail = "larger than the server takes at once".to_owned();
+            each(Verdict::Refused { reason: Reason::TOO_LARGE, detail })
+        }
+        Outcome::Refused { reason, detail } => each(Verdict::Refused { reason, detail }),
+        Outcome::Unidentified { rejected, detail } => {
+            let rejected = rejected.unwrap_or(records.len());
+            let verdict = |at: usize| Verdict::Unidentified { rejected: at < rejected, detail: detail.clone() };
+            records.iter().enumerate().map(|(at, &n)| (n, verdict(at))).collect()
+        }
+    }
+}
+
 /// Joins what was decided about some records before sending (`before`, ascending) with what became of those sent
 /// (`sent`, ascending; `outcome` speaks of them by their numbers in the delivery).
 ///
 /// If the sent ones are tried again, so are the others: what was decided about them will be decided again.
 pub fn set_apart(before: Vec<(usize, Verdict)>, sent: &[usize], outcome: Outcome) -> Outcome {
-    if before.is_empty() {
+    if before.is_empty() || matches!(outcome, Outcome::Retry { .. } | Outcome::TooLarge) {
         return outcome;
     }
-    let refused = |reason: Reason, detail: String| {
-        sent.iter().map(move |&n| (n, Verdict::Refused { reason, detail: detail.clone() })).collect()
-    };
-    let mut after: Vec<(usize, Verdict)> = match outcome {
-        Outcome::Delivered => Vec::new(),
-        Outcome::Partial(verdicts) => verdicts,
-        Outcome::Refused { reason, detail } => refused(reason, detail),
-        Outcome::Unidentified { detail, .. } => refused(Reason::REJECTED_UNIDENTIFIED, detail),
-        outcome @ (Outcome::Retry { .. } | Outcome::TooLarge) => return outcome,
-    };
+    let mut after = verdicts(sent, outcome);
     after.extend(before);
     after.sort_by_key(|(n, _)| *n);
     Outcome::Partial(after)
@@ -119,9 +131,14 @@ mod tests {
             Outcome::Partial(vec![refused(0, reason), drop(1), refused(2, reason), refused(3, reason), drop(4)])
         };
         assert_eq!(join(Outcome::Refused { reason: Reason::REJECTED, detail: "no".into() }), all(Reason::REJECTED));
+        let perhaps = |n, rejected| (n, Verdict::Unidentified { rejected, detail: "no".to_owned() });
         assert_eq!(
             join(Outcome::Unidentified { rejected: Some(1), detail: "no".into() }),
-            all(Reason::REJECTED_UNIDENTIFIED)
+            Outcome::Partial(vec![perhaps(0, true), drop(1), perhaps(2, false), perhaps(3, false), drop(4)])
+        );
+        assert_eq!(
+            join(Outcome::Unidentified { rejected: None, detail: "no".into() }),
+            Outcome::Partial(vec![perhaps(0, true), drop(1), perhaps(2, true), perhaps(3, true), drop(4)])
         );
         assert_eq!(join(Outcome::TooLarge), Outcome::TooLarge);
         let unidentified = Outcome::Unidentified { rejected: Some(1), detail: "no".into() };

@@ -19,17 +19,16 @@
 //! | answer | outcome |
 //! | --- | --- |
 //! | 2xx | delivered |
-//! | 408, 429, any 5xx but 501 and 505 | retry, when `Retry-After` says |
-//! | 401, 403, 407, any 3xx | retry, degraded: an operator must mend it |
+//! | 408, 425, 429, any 5xx but those below | retry, when `Retry-After` says |
+//! | 401, 403, 407, 501, 505, 511, any 3xx | retry, degraded: an operator must mend it |
 //! | 413 | too large: in halves |
-//! | other 4xx, 501, 505 | refused |
+//! | other 4xx | refused |
 //! | no connection, a reset, a timeout | retry |
 
 mod answer;
 mod auth;
 mod buffer;
 mod client;
-mod document;
 mod endpoint;
 mod failure;
 mod judge;
@@ -48,10 +47,9 @@ pub use self::answer::{Answer, EXCERPT, excerpt};
 pub use self::auth::Auth;
 pub use self::buffer::{Buffer, Buffers};
 pub use self::client::{Client, Request};
-pub use self::document::{write_document, write_line};
 pub use self::endpoint::{Endpoint, Endpoints};
 pub use self::failure::Failure;
-pub use self::judge::{judge, set_apart};
+pub use self::judge::{judge, set_apart, verdicts};
 pub use self::retry_after::retry_after;
 pub use self::settings::{ClientSettings, Offer};
 pub use self::tls::Tls;
