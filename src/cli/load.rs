@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use suiro_sdk::Registry;
-use suiro_sdk::settings::{Diagnostics, process_environment};
+use suiro_sdk::settings::{Diagnostic, Diagnostics, process_environment};
 
 use crate::config;
 use crate::pipeline::Plan;
@@ -26,7 +26,12 @@ pub(super) fn plan(args: &ConfigArgs) -> Option<(Plan, Registry)> {
     let environment = process_environment();
     let loaded = config::load(&args.config, &registry::known_types(&registry), &environment, &diagnostics);
     let plan = Plan::build(loaded, &registry, &diagnostics);
+    if plan.as_ref().is_ok_and(|plan| plan.inputs.is_empty()) {
+        let message = "there is nothing to read: the configuration has no [[input]]";
+        diagnostics.report(Diagnostic::error(None, message, "add one: [[input]] with type = \"tail\" and a path"));
+    }
     let text = diagnostics.render(std::io::stderr().is_terminal());
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    diagnostics.check().ok()?;
     Some((plan.ok()?, registry))
 }

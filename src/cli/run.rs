@@ -48,9 +48,6 @@ fn fail(error: &str) -> ExitCode {
 
 async fn serve(args: &RunArgs, plan: Plan) -> Result<ExitCode, String> {
     let began = Instant::now();
-    if plan.inputs.is_empty() {
-        return Err("there is nothing to read: the configuration has no [[input]]".to_owned());
-    }
     let service = plan.service.clone();
     prepare_data_dir(&service.data_dir)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;

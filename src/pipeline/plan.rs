@@ -112,11 +112,9 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Reports what can be seen not to work: nothing to read, and records or filters that never meet.
+    /// Warns of what can be seen not to work: records and outputs, or filters, that never meet.
     fn check_routes(&self, diagnostics: &Diagnostics) {
         if self.inputs.is_empty() {
-            let message = "there is nothing to read: the configuration has no [[input]]";
-            diagnostics.report(Diagnostic::error(None, message, "add one: [[input]] with type = \"tail\" and a path"));
             return;
         }
         if self.outputs.is_empty() {

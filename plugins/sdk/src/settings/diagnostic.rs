@@ -5,6 +5,8 @@
 //!
 //! The number kept is bounded ([`MAX_KEPT`]); the rest is counted.
 
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::render;
@@ -14,7 +16,7 @@ use super::source::Place;
 pub const MAX_KEPT: usize = 200;
 
 /// How bad it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Level {
     /// The configuration can't be run.
     Error,
@@ -51,6 +53,8 @@ pub struct Diagnostics {
 #[derive(Debug, Default)]
 struct Inner {
     kept: Vec<Diagnostic>,
+    /// Hashes of all there were, those not kept too.
+    said: HashSet<u64>,
     errors: usize,
     warnings: usize,
 }
@@ -74,13 +78,12 @@ impl Diagnostic {
         self
     }
 
-    fn same(&self, other: &Diagnostic) -> bool {
-        let place = match (&self.place, &other.place) {
-            (Some(a), Some(b)) => a.same(b),
-            (None, None) => true,
-            _ => false,
-        };
-        place && self.level == other.level && self.message == other.message
+    /// The same for reports that say the same about the same place.
+    fn identity(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        let place = self.place.as_ref().map(|place| (Arc::as_ptr(&place.source), place.start, place.end));
+        (self.level, place, &self.message).hash(&mut hasher);
+        hasher.finish()
     }
 }
 
@@ -90,7 +93,7 @@ impl Diagnostics {
     /// Takes a report. The same report twice, as when two readers ask for one setting, is kept once.
     pub fn report(&self, diagnostic: Diagnostic) -> Reported {
         let mut inner = self.lock();
-        if inner.kept.iter().any(|kept| kept.same(&diagnostic)) {
+        if !inner.said.insert(diagnostic.identity()) {
             return Reported(());
         }
         match diagnostic.level {
@@ -159,5 +162,23 @@ impl Diagnostics {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_report_counts_once_kept_or_not() {
+        let diagnostics = Diagnostics::default();
+        for _ in 0..2 {
+            for n in 0..MAX_KEPT + 100 {
+                diagnostics.report(Diagnostic::error(None, format!("mistake {n}"), ""));
+            }
+            diagnostics.report(Diagnostic::warning(None, "mistake 0", ""));
+        }
+        assert_eq!((diagnostics.errors(), diagnostics.warnings()), (MAX_KEPT + 100, 1));
+        assert!(diagnostics.render(false).contains("and 101 more"));
     }
 }
