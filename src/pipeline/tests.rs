@@ -184,7 +184,7 @@ impl Run {
         Run { folder: tempfile::tempdir().expect("a folder") }
     }
 
-    fn start(&self, blocks: &str) -> Result<Pipeline, StartError> {
+    fn start(&self, blocks: &str, once: bool) -> Result<Pipeline, StartError> {
         let mut registry = registry::all();
         registry.input("shaky", "", |section| {
             let shaky = Shaky::read(section);
@@ -203,14 +203,14 @@ impl Run {
         });
         let folder = self.folder.path().display();
         let blocks = blocks.replace("MARKER", &format!("marker = '{folder}/marker'"));
-        Pipeline::start(plan(&registry, &format!("[service]\ndata_dir = '{folder}'\napi = false\n{blocks}")), true)
+        Pipeline::start(plan(&registry, &format!("[service]\ndata_dir = '{folder}'\napi = false\n{blocks}")), once)
     }
 
     /// Runs to the end of the input.
     fn run(&self, blocks: &str) -> (Ending, Arc<super::Shared>) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
-            let mut pipeline = self.start(blocks).expect("it starts");
+            let mut pipeline = self.start(blocks, true).expect("it starts");
             let shared = pipeline.shared().clone();
             let exhausted = tokio::time::timeout(PATIENCE, pipeline.exhausted()).await;
             assert_eq!(exhausted, Ok(Exhausted::Read), "{:?}", shared.books.snapshot());
@@ -293,7 +293,7 @@ fn a_worker_that_panics_starts_anew() {
 fn what_panics_at_the_start_is_an_error_that_names_it() {
     for blocks in [format!("{INPUT}panics = 'source'\nMARKER\n{OUTPUT}"), format!("{INPUT}{OUTPUT}panics = 'start'\n")]
     {
-        let error = Run::new().start(&blocks).err().expect("it does not start").to_string();
+        let error = Run::new().start(&blocks, true).err().expect("it does not start").to_string();
         assert!(error.contains("panicked") || error.contains("thread ended"), "{error}");
     }
 }
@@ -304,7 +304,7 @@ fn an_output_that_is_lost_ends_the_agent() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let mut pipeline =
-            run.start(&format!("[[input]]\ntype = 'tail'\npath = 'no.log'\n{OUTPUT}")).expect("it starts");
+            run.start(&format!("[[input]]\ntype = 'tail'\npath = 'no.log'\n{OUTPUT}"), false).expect("it starts");
         pipeline.shared().control.tell(Event::OutputEnded(0));
         assert_eq!(tokio::time::timeout(PATIENCE, pipeline.exhausted()).await, Ok(Exhausted::OutputLost));
         assert!(pipeline.stop(within(PATIENCE)).await.ledger.balanced);

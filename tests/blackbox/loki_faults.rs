@@ -42,6 +42,27 @@ fn everything_arrives_and_repeats_are_known_by_their_time() {
     assert_eq!(got, want);
 }
 
+/// Scenario: a program says the same thing for ever, and its lines wait on disk. Guarantees: Loki, which takes equal lines of
+/// equal times for one, has them all.
+#[test]
+fn repeats_survive_a_queue_on_disk() {
+    repeats("", "queue = { type = 'disk' }");
+}
+
+/// As above, where the last record of each batch is held, since more lines of it may follow.
+#[test]
+fn repeats_survive_being_held() {
+    repeats("multiline = { start = '^heart' }\n", "");
+}
+
+fn repeats(input: &str, output: &str) {
+    let server = Loki::start().unwrap();
+    let site = site(&server, &format!("{TAIL_TEXT}{input}"), output);
+    site.write("app.log", "heartbeat\n".repeat(100_000));
+    assert_eq!(site.once().all_well().output("loki", "delivered"), 100_000);
+    assert_eq!(server.len(), 100_000);
+}
+
 /// Runs with records that Loki does not take all of.
 fn partial(server: &Loki, more: &str, log: &str) -> (Site, Outcome) {
     let site = site(server, TAIL_JSON, more);

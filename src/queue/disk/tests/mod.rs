@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use suiro_record::{Batch, Row, Scope, Source};
+use suiro_record::{Batch, Row, Scope, Source, TimeKind};
 use suiro_sdk::ledger::{add, read};
 use suiro_sdk::{InputLedger, OutputLedger, Part, Pool, Rows, Tracker};
 
@@ -83,7 +83,9 @@ impl Input {
             let _ = write!(batch.heap_mut(), r#"{{"n":{n},"text":"{text}"}}"#);
             let end = batch.heap().len();
             let root = batch.parse_json(start..end).expect("JSON");
-            batch.rows.push(Row::new(root, n as i64, n * RECORD, (n + 1) * RECORD));
+            let mut row = Row::new(root, n as i64, n * RECORD, (n + 1) * RECORD);
+            row.time_kind = TimeKind::Own;
+            batch.rows.push(row);
         }
         self.next += count;
         let receipt = self.tracker.open(from * RECORD..self.next * RECORD, count);
