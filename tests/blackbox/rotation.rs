@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Write;
 
-use suiro_test_servers::Elasticsearch;
+use suiro_test_servers::{Elasticsearch, Sink};
 
 use crate::PATIENCE;
 use crate::agent::{Running, Site};
@@ -144,4 +144,39 @@ fn files_that_come_later_are_found_in_folders_that_come_later() {
     site.append("logs/a/two.log", second);
     wait(&server, &running, 22);
     finish(&server, running, 22);
+}
+
+#[test]
+fn ten_thousand_files_are_followed() {
+    let sink = Sink::start().unwrap();
+    let site = Site::new(&format!(
+        "[[input]]\nname = 'in'\ntype = 'tail'\npath = ['logs/*.log']\nrotate_wait = '200ms'\n\
+         [[output]]\nname = 'http'\ntype = 'http'\nurl = '{}'\nbatch = {{ timeout = '20ms' }}\n",
+        sink.url()
+    ));
+    fs::create_dir(site.path("logs")).unwrap();
+    for i in 0..10_000 {
+        site.write(&format!("logs/{i}.log"), format!("line of {i}\n"));
+    }
+    let running = site.start();
+    let wait = |n| assert!(sink.wait_for_lines(n, PATIENCE), "{} lines; {}", sink.lines().len(), running.stderr());
+    wait(10_000);
+    // Most of them are closed by now.
+    site.append("logs/7.log", "more\n");
+    site.append("logs/9999.log", "more\n");
+    wait(10_002);
+    for i in 0..50 {
+        site.append(&format!("logs/{i}.log"), "last of the old\n");
+        site.rename(&format!("logs/{i}.log"), &format!("logs/{i}.log.1"));
+        site.append(&format!("logs/{i}.log"), "first of the new\n");
+    }
+    wait(10_102);
+    running.wait_for_ledger("everything to be settled", |ledger| ledger.is_settled());
+    assert!(running.memory() < 100 << 20, "{} MiB", running.memory() >> 20);
+    let outcome = running.stop();
+    assert_eq!(outcome.all_well().input("in", "received"), 10_102);
+    // Nothing is read again.
+    assert_eq!(site.once().all_well().input("in", "received"), 0);
+    let lines: std::collections::BTreeSet<_> = sink.lines().into_iter().collect();
+    assert_eq!(lines.iter().filter(|line| line.contains("line of")).count(), 10_000);
 }

@@ -13,8 +13,13 @@ use super::sink::Output;
 type Point = (&'static str, u32);
 
 /// In every agent that follows files.
-const POINTS: [Point; 12] = [
+const POINTS: [Point; 17] = [
+    ("tail.expanded", 6),
+    ("tail.opened", 10),
+    ("tail.recalled", 6),
     ("tail.seen", 6),
+    ("tail.looked", 60),
+    ("tail.reads", 60),
     ("tail.read", 60),
     ("tail.noted", 60),
     ("tail.checkpoint", 3),

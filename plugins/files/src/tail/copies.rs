@@ -17,14 +17,14 @@ use std::time::Duration;
 use super::file::TailFile;
 use super::identity::{self, CONTEXT, FileKey, Imprint, read_at};
 use super::journal::{Entry, Stored};
-use super::missed::is_rotated_name;
+use super::missed::{is_rotated_name, originals};
 use super::scan::{belongs, open};
 use super::source::{Keep, TailSource};
 
 /// A folder that changed within this time may be changing yet.
 const SETTLING: Duration = Duration::from_millis(30);
 /// Between two listings of a folder that is changing, and how many there are at most.
-const BETWEEN_LISTINGS: Duration = Duration::from_millis(5);
+pub(super) const BETWEEN_LISTINGS: Duration = Duration::from_millis(if cfg!(test) { 0 } else { 5 });
 const MAX_LISTINGS: usize = 8;
 
 /// A copy of a file.
@@ -105,27 +105,31 @@ impl TailSource {
     /// Whether a new file is the copy of one that is followed, or its beginning.
     pub(super) fn is_copy(&self, path: &Path, file: &File, size: u64, created: Option<i64>) -> bool {
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return false };
-        // Rotation puts a sign and a number behind the name: cut at every sign, one of them is the original's.
-        let cuts = name.match_indices(['.', '-', '_']).map(|(at, _)| &name[..at]);
-        cuts.filter(|original| is_rotated_name(original, name)).any(|original| {
+        originals(name).any(|original| {
             let Ok(metadata) = fs::metadata(path.with_file_name(original)) else { return false };
             self.files.get(&FileKey::of(&metadata)).is_some_and(|original| {
                 !original.rotated
                     && !original.finished
                     && original.born.zip(created).is_some_and(|(born, created)| created > born)
-                    && original.begins_with(file, size).unwrap_or(false)
+                    && original.is_copied_to(file, size).unwrap_or(false)
             })
         })
     }
 }
 
 impl TailFile {
-    /// Whether `copy` says what this file said first.
-    fn begins_with(&self, copy: &File, size: u64) -> io::Result<bool> {
-        match &self.handle {
-            Some(handle) => is_beginning(copy, size, handle),
-            None => is_beginning(copy, size, &File::open(&self.current)?),
-        }
+    /// Whether `copy` says what this file said first; or all that was read of it, should it have been truncated since and
+    /// say something else by now.
+    fn is_copied_to(&self, copy: &File, size: u64) -> io::Result<bool> {
+        let opened;
+        let now = match &self.handle {
+            Some(handle) => handle,
+            None => {
+                opened = File::open(&self.current)?;
+                &opened
+            }
+        };
+        Ok(is_beginning(copy, size, now)? || !self.known_in(now)? && self.stands_in(copy)?)
     }
 }
 

@@ -4,10 +4,14 @@
 //!
 //! 1. `offset` is where a line begins, always. A line that is not complete is read again from its first byte: there is no
 //!    carry-over to lose.
-//! 2. `context` are the bytes just before `offset`, as they were read. Each read begins with them: if they are not there
-//!    any more, the file was truncated and has grown again since, or was replaced in place, and a new incarnation begins.
-//!    So even a truncation between two looks is seen, unless the same bytes stand in the same place.
+//! 2. `context` are the bytes just before `offset`, as they were read. Each read begins with them, or at 0 with the first
+//!    bytes (`head`): if they are not there any more, the file was truncated and has grown again since, or was replaced in
+//!    place, and a new incarnation begins. So even a truncation between two looks is seen, unless the same bytes stand in
+//!    the same place.
 //! 3. `anchors` hold the same for earlier batch ends, as far down as the settled mark: a checkpoint names one of them.
+//! 4. Nothing is read before the file is *recognised*: all that is known of it stands in it. That a checkpoint was found to
+//!    be this file's is a moment ago by then, and it may have been truncated since. What was read of another life of it
+//!    under this incarnation would be read again under its own after a crash.
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
@@ -58,6 +62,8 @@ pub(crate) struct TailFile {
     pub(crate) head: Imprint,
     pub(crate) head_saved: bool,
     pub(crate) context: Vec<u8>,
+    /// `context` was read, and what else is known of its bytes is there.
+    recognised: bool,
     anchors: VecDeque<Imprint>,
     /// Settled before the restart and not come to yet, ascending.
     settled: VecDeque<Range<u64>>,
@@ -136,6 +142,7 @@ impl TailFile {
             head: Imprint::default(),
             head_saved: true,
             context: Vec::new(),
+            recognised: false,
             anchors: VecDeque::from([Imprint::default()]),
             settled: VecDeque::new(),
             reads: VecDeque::new(),
@@ -199,6 +206,7 @@ impl TailFile {
     pub(crate) fn move_to(&mut self, key: FileKey, current: PathBuf, handle: File, size: u64) {
         (self.key, self.current, self.handle, self.size) = (key, current, Some(handle), size);
         self.real = None;
+        self.recognised = false;
         self.rotated = true;
         self.queued = false;
         self.quiet_since = None;
@@ -246,47 +254,79 @@ impl TailFile {
         }
         // Truncated and grown to just the same size: its bytes tell.
         match &self.handle {
-            Some(file) if changed && !self.context_holds(file)? => Ok(Look::Truncated),
+            Some(file) if changed && !self.holds(file)? => Ok(Look::Truncated),
             _ => Ok(Look::Same),
         }
     }
 
-    fn context_holds(&self, file: &File) -> io::Result<bool> {
-        let start = self.offset - self.context.len() as u64;
-        Imprint::of(&self.context, start).matches(file)
+    /// Whether what stands before `offset` is what was read there; at 0, whether its first bytes are those remembered.
+    pub(crate) fn holds(&self, file: &File) -> io::Result<bool> {
+        if self.offset == 0 {
+            return self.head.matches(file);
+        }
+        self.anchor().matches(file)
     }
 
-    /// Remembers more of its first bytes as there are more. `false`: those remembered are not there any more.
-    pub(crate) fn grow_head(&mut self) -> io::Result<bool> {
-        let Some(file) = &self.handle else { return Ok(true) };
-        let known = self.head.len as usize;
-        if known >= HEAD {
-            return Ok(true);
-        }
-        let mut bytes = [0; HEAD];
-        let n = read_at(file, &mut bytes, 0)?;
-        if n < known || Imprint::of(&bytes[..known], 0) != self.head {
-            return Ok(false);
-        }
-        if n > known {
-            self.head = Imprint::of(&bytes[..n], 0);
-            self.head_saved = false;
+    /// Whether what is remembered of its bytes stands in `other`.
+    pub(crate) fn known_in(&self, other: &File) -> io::Result<bool> {
+        let last = self.reads.back().map(|span| &span.before);
+        for imprint in [Some(&self.head), self.anchors.front(), self.anchors.back(), last].into_iter().flatten() {
+            if !imprint.matches(other)? {
+                return Ok(false);
+            }
         }
         Ok(true)
     }
 
-    /// Reads the bytes before `offset` again, where nobody has them.
-    pub(crate) fn load_context(&mut self) -> io::Result<()> {
-        let Some(file) = &self.handle else { return Ok(()) };
+    /// Before anything is read: whether what is known of its bytes is there.
+    pub(crate) fn recognise(&mut self) -> io::Result<bool> {
+        let Some(file) = self.handle.as_ref().filter(|_| !self.recognised) else { return Ok(true) };
         let start = self.offset.saturating_sub(CONTEXT as u64);
         let mut bytes = [0; CONTEXT];
         let want = (self.offset - start) as usize;
-        let n = read_at(file, &mut bytes[..want], start)?;
-        self.context.clear();
-        if n == want {
-            self.context.extend_from_slice(&bytes[..n]);
+        if read_at(file, &mut bytes[..want], start)? < want {
+            return Ok(false);
         }
-        Ok(())
+        // Only now: were those another life's bytes, what is known of this one would be gone by now.
+        if !self.known_in(file)? {
+            return Ok(false);
+        }
+        self.context.clear();
+        self.context.extend_from_slice(&bytes[..want]);
+        self.recognised = true;
+        Ok(true)
+    }
+
+    /// Remembers more of its first bytes as there are more. `false`: those remembered are not there any more.
+    pub(crate) fn grow_head(&mut self) -> io::Result<bool> {
+        let Some(file) = self.handle.as_ref().filter(|_| (self.head.len as usize) < HEAD) else { return Ok(true) };
+        let mut bytes = [0; HEAD];
+        let n = read_at(file, &mut bytes, 0)?;
+        Ok(self.learn_head(&bytes[..n]))
+    }
+
+    /// As [`TailFile::grow_head`], from its first bytes, as they were just read.
+    pub(crate) fn learn_head(&mut self, bytes: &[u8]) -> bool {
+        let bytes = &bytes[..bytes.len().min(HEAD)];
+        let known = bytes.get(..self.head.len as usize);
+        if known.is_none_or(|known| Imprint::of(known, 0) != self.head) {
+            return false;
+        }
+        if bytes.len() > self.head.len as usize {
+            self.head = Imprint::of(bytes, 0);
+            self.head_saved = false;
+        }
+        true
+    }
+
+    /// Everything before `end` was handed on or is settled, and what stands there is no longer in memory.
+    pub(crate) fn moved_out_of_sight(&mut self, end: u64) -> io::Result<()> {
+        (self.offset, self.recognised) = (end, false);
+        self.context.clear();
+        let recognised = self.recognise();
+        self.moved_to(end);
+        // Changed by now, the next read sees it again.
+        recognised.map(|_| ())
     }
 
     /// Everything before `offset` was handed on or is settled; `context` stands before it.
@@ -310,10 +350,7 @@ impl TailFile {
     /// Whether what is known of this file's bytes stands in `other` too.
     pub(crate) fn stands_in(&self, other: &File) -> io::Result<bool> {
         let telling = self.offset > 0 || !self.reads.is_empty() || self.head.len as usize >= CONTEXT;
-        if !telling || !self.head.matches(other)? || !self.anchor().matches(other)? {
-            return Ok(false);
-        }
-        self.reads.back().map_or(Ok(true), |span| span.before.matches(other))
+        Ok(telling && self.known_in(other)?)
     }
 
     /// Whether the line at `range` was settled before the restart.

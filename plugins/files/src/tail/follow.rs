@@ -10,15 +10,16 @@ use std::time::{Duration, Instant};
 
 use suiro_sdk::ledger::add;
 
+use super::copies::BETWEEN_LISTINGS;
 use super::file::{Look, TailFile};
 use super::identity::FileKey;
 use super::journal::Entry;
+use super::point;
 use super::source::{Keep, TailSource};
 
 /// A folder that changed within this time may have changed again at what looks like the same time.
 const CLOCK_STEP: Duration = Duration::from_millis(20);
-/// Between two listings of a folder that is changing, and how many there are at most.
-const BETWEEN_LISTINGS: Duration = Duration::from_millis(5);
+/// Listings of a folder that is changing, at most.
 const MAX_LISTINGS: usize = 6;
 
 /// Files of `folder` by device and inode, those of `wanted` only. One that is not in the answer is not in the folder: a
@@ -66,7 +67,9 @@ impl TailSource {
                 let settled = !source.setup.once && file.tracker.open_receipts() == 0;
                 return ((), if settled { source.forget(file) } else { Keep::Yes });
             }
-            match file.look() {
+            let look = file.look();
+            point::pass("tail.looked");
+            match look {
                 Ok(Look::More) => {
                     file.quiet_since = None;
                     source.enqueue(file);
@@ -108,6 +111,7 @@ impl TailSource {
             }
         } else if file.tracker.open_receipts() == 0 && !file.has_partial() {
             self.lively.remove(&file.key);
+            self.unsaved.insert(file.key);
         }
     }
 

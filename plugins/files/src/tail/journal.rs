@@ -27,8 +27,8 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use super::point;
 use serde::{Deserialize, Serialize};
-use suiro_sdk::killpoint;
 
 use super::identity::{CONTEXT, FileKey, Imprint};
 
@@ -299,9 +299,9 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<File> {
     let mut file = OpenOptions::new().create(true).write(true).truncate(true).open(&fresh)?;
     file.write_all(bytes)?;
     file.sync_data()?;
-    killpoint::pass("journal.replace");
+    point::pass("journal.replace");
     fs::rename(&fresh, path)?;
-    killpoint::pass("journal.replaced");
+    point::pass("journal.replaced");
     sync_folder(path)?;
     OpenOptions::new().append(true).open(path)
 }
@@ -363,9 +363,9 @@ impl Journal {
         }
         // Repeated lines do no harm, so a failed write is simply made again, whole.
         self.torn = true;
-        killpoint::pass("journal.write");
-        killpoint::write_all(&mut self.file, &self.buffer, "journal.torn")?;
-        killpoint::pass("journal.written");
+        point::pass("journal.write");
+        point::write_all(&mut self.file, &self.buffer, "journal.torn")?;
+        point::pass("journal.written");
         self.torn = false;
         self.written += self.buffer.len() as u64;
         self.buffer.clear();

@@ -38,29 +38,34 @@ impl TailSource {
     /// Looks for files in between.
     pub(super) fn find_missed(&mut self, seen: &HashMap<FileKey, Seen>) {
         let mut missed: Vec<(i64, FileKey, PathBuf, PathBuf)> = Vec::new();
-        let turned = std::mem::take(&mut self.turned);
-        for (path, &Turn { born, passes }) in &turned {
-            if passes > 1 {
-                self.turned.insert(path.clone(), Turn { born, passes: passes - 1 });
+        // A folder may hold thousands of files that were rotated in one night: it is looked through once for all of them.
+        let mut folders: HashMap<PathBuf, HashMap<String, i64>> = HashMap::new();
+        self.turned.retain(|path, turn| {
+            if let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) {
+                folders.entry(folder.to_owned()).or_default().insert(name.to_owned(), turn.born);
             }
-            let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
-                continue;
-            };
-            // While somebody looks, a file in between was created before the one that stands there now: what is younger is a
-            // copy of that. What was copied and truncated while nobody looked is found at the start alone.
-            let next = fs::metadata(path).ok().as_ref().and_then(identity::born).filter(|_| self.last_scan.is_some());
+            turn.passes -= 1;
+            turn.passes > 0
+        });
+        for (folder, names) in folders {
             // A folder that is gone has nothing; one that can't be read was told of by the scan.
-            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
                 let file_name = entry.file_name();
-                if !file_name.to_str().is_some_and(|other| is_rotated_name(name, other)) {
-                    continue;
-                }
-                let current = entry.path();
-                let Ok(metadata) = entry.metadata() else { continue };
-                if let Some((created, key)) = self.is_missed(&current, &metadata, born, seen)
-                    && next.is_none_or(|next| created <= next)
-                {
-                    missed.push((created, key, path.clone(), current));
+                let Some(other) = file_name.to_str() else { continue };
+                for (name, &born) in originals(other).filter_map(|name| names.get_key_value(name)) {
+                    let (path, current) = (folder.join(name), entry.path());
+                    // While somebody looks, a file in between was created before the one that stands there now: what is
+                    // younger is a copy of that. What was copied and truncated while nobody looked is found at the start
+                    // alone.
+                    let next = || {
+                        fs::metadata(&path).ok().as_ref().and_then(identity::born).filter(|_| self.last_scan.is_some())
+                    };
+                    let Ok(metadata) = entry.metadata() else { continue };
+                    if let Some((created, key)) = self.is_missed(&current, &metadata, born, seen)
+                        && next().is_none_or(|next| created <= next)
+                    {
+                        missed.push((created, key, path, current));
+                    }
                 }
             }
         }
@@ -119,6 +124,12 @@ impl TailSource {
     }
 }
 
+/// The names that rotation may have made `name` of: it puts a sign and a number behind them.
+pub(super) fn originals(name: &str) -> impl Iterator<Item = &str> {
+    let cuts = name.match_indices(['.', '-', '_']).map(|(at, _)| &name[..at]);
+    cuts.filter(move |original| is_rotated_name(original, name))
+}
+
 /// Whether rotation makes `other` of `name`: a number or a date behind it.
 pub(super) fn is_rotated_name(name: &str, other: &str) -> bool {
     let Some(suffix) = other.strip_prefix(name) else { return false };
@@ -136,6 +147,7 @@ mod tests {
     fn names_of_rotated_files() {
         for other in ["a.log.1", "a.log-20260131", "a.log.20260131-120000", "a.log.2026-01-31T12:00:00Z", "a.log_3"] {
             assert!(is_rotated_name("a.log", other), "{other}");
+            assert!(originals(other).any(|original| original == "a.log"), "{other}");
         }
         for other in ["a.log", "a.log.", "a.log.gz", "a.log.1.gz", "a.log.bak", "a.logs.1", "b.log.1", "a.log1"] {
             assert!(!is_rotated_name("a.log", other), "{other}");

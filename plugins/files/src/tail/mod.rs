@@ -32,6 +32,7 @@ mod identity;
 mod journal;
 mod missed;
 mod packed;
+mod point;
 mod read;
 mod scan;
 mod settings;

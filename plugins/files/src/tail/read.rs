@@ -1,7 +1,7 @@
 //! Reading a chunk of a file into a batch's heap and finding its lines.
 //!
 //! A read begins with the bytes before the position (`context`), so that one system call both reads on and sees whether
-//! the file is still the one that was read. A line that is longer than a chunk is first measured, piece by piece and
+//! the file is still the one that was read; at position 0 its first bytes (`head`) say that. A line that is longer than a chunk is first measured, piece by piece and
 //! without keeping any of it, until its end is found; then what of it is wanted is read. So a line of any length costs at
 //! most `max_line` of memory, its record spans all of it, and positions stay on line ends.
 
@@ -13,7 +13,8 @@ use suiro_sdk::Line;
 use suiro_sdk::ledger::InputLedger;
 
 use super::file::TailFile;
-use super::identity::{CONTEXT, read_at};
+use super::identity::{CONTEXT, HEAD, read_at};
+use super::point;
 use crate::lines;
 
 /// Bytes read at once.
@@ -72,13 +73,19 @@ pub(crate) fn read(
     lines: &mut Vec<Line>,
     reading: Reading<'_>,
 ) -> io::Result<(Found, Chunk)> {
-    let mut chunk = Chunk { start: file.context.len(), end: 0, at: file.offset, scanned: file.offset };
-    if !file.grow_head()? {
+    let mut chunk = Chunk { start: 0, end: 0, at: file.offset, scanned: file.offset };
+    if !file.recognise()? || file.offset > 0 && !file.grow_head()? {
         return Ok((Found::Changed, chunk));
     }
+    chunk.start = file.context.len();
     let mut want = CHUNK;
     let mut long = None;
     if file.scanned > file.offset {
+        if let Some(handle) = &file.handle
+            && !file.holds(handle)?
+        {
+            return Ok((Found::Changed, chunk));
+        }
         let (end, line_end) = match measure(file)? {
             Measured::To(end) => (end, 1),
             Measured::Endless(end) if file.last => (end, 0),
@@ -88,15 +95,16 @@ pub(crate) fn read(
         let length = usize::try_from(end - file.offset).unwrap_or(usize::MAX);
         // A byte or two of it may be its line end.
         if length > reading.max_line.saturating_add(2) {
-            want = reading.max_line + 4;
+            want = (reading.max_line + 4).max(HEAD);
             long = Some((end, length - line_end));
         } else {
             want = want.max(length + 1);
         }
     }
     let Some(handle) = &file.handle else { return Ok((Found::Nothing, chunk)) };
+    point::pass("tail.reads");
     read_into(handle, heap, file.offset - chunk.start as u64, chunk.start + want)?;
-    if heap.get(..chunk.start) != Some(&file.context[..]) {
+    if heap.get(..chunk.start) != Some(&file.context[..]) || file.offset == 0 && !file.learn_head(heap) {
         return Ok((Found::Changed, chunk));
     }
     if let Some((end, text)) = long {
@@ -185,8 +193,8 @@ impl TailFile {
                 self.scanned = if stop == Some(chunk.end) { chunk.scanned.max(end) } else { end };
             }
             None => {
-                self.load_context()?;
                 self.scanned = end;
+                return self.moved_out_of_sight(end);
             }
         }
         self.moved_to(end);

@@ -12,6 +12,7 @@ use super::follow::find_in;
 use super::identity::{self, FileKey, Imprint, read_at};
 use super::journal::{Entry, Stored};
 use super::packed;
+use super::point;
 use super::settings::{MATCHING, ReadFrom};
 use super::source::{Keep, MAX_OPEN_FILES, TailSource};
 
@@ -30,8 +31,10 @@ impl TailSource {
     pub(super) fn scan(&mut self, now: Instant) {
         let first = self.last_scan.is_none();
         let seen = self.expand(first);
+        point::pass("tail.expanded");
         self.watch_folders();
-        for key in self.by_age(self.files.keys().copied()) {
+        let moved = self.files.iter().filter(|(key, file)| !seen.get(key).is_some_and(|seen| file.is_as_seen(seen)));
+        for key in self.by_age(moved.map(|(key, _)| *key)) {
             self.follow_path(key, seen.get(&key), now);
         }
         if first {
@@ -42,7 +45,10 @@ impl TailSource {
         let mut fresh: Vec<_> = seen.into_iter().filter(|(key, _)| self.is_new(*key)).collect();
         fresh.sort_by(|(_, (a, _)), (_, (b, _))| a.cmp(b));
         for (key, (path, metadata)) in fresh {
-            self.discover(key, path, &metadata, first);
+            // It may have turned out to be the copy of another meanwhile.
+            if self.is_new(key) {
+                self.discover(key, path, &metadata, first);
+            }
         }
         if let Some(watch) = &mut self.watch {
             watch.prune();
@@ -173,6 +179,7 @@ impl TailSource {
             return;
         }
         let size = metadata.len();
+        point::pass("tail.opened");
         if let Some(stored) = self.recall(key, &path, &handle, size) {
             self.take_up(&stored, key, path, handle, size);
             return;
@@ -209,22 +216,26 @@ impl TailSource {
             self.stored.values().flatten().find(same).map(|stored| stored.key)?
         };
         // Of several lives of one file (a truncation, and a crash before the end of the old one was saved) the one that is
-        // known best: one of which nothing was read yet fits any content. Of equals, the last is the newest.
+        // read furthest: one of which nothing was read yet fits any content.
         let mut found: Option<Stored> = None;
+        let mut others = Vec::new();
         for stored in self.stored.remove(&key)? {
             let fits = belongs(&stored, handle, size).unwrap_or(false);
-            let known = |stored: &Stored| (stored.mark, stored.head.len);
+            let known = |stored: &Stored| {
+                let read = stored.reads.iter().map(|span| span.end).max();
+                (stored.mark.max(read.unwrap_or(0)), stored.head.len)
+            };
             let other = if fits && found.as_ref().is_none_or(|best| known(best) <= known(&stored)) {
                 found.replace(stored)
             } else {
                 Some(stored)
             };
-            if let Some(other) = other {
-                let unread = other.size.saturating_sub(other.mark);
-                self.abandon(Path::new(&other.path), unread);
-                self.note_turn(Path::new(&other.path), other.born);
-                let _ = self.journal.append(&Entry::Gone { id: other.id });
-            }
+            others.extend(other);
+        }
+        // Copied, perhaps, and truncated since it was looked for.
+        for other in others {
+            let folder = Path::new(&other.path).parent().unwrap_or(Path::new(".")).to_owned();
+            self.find_packed(&other, &folder);
         }
         found
     }
@@ -234,11 +245,9 @@ impl TailSource {
         let path = PathBuf::from(&stored.path);
         let incarnation = self.known_incarnation(stored.id, &path, stored.mark);
         let mut file = TailFile::new(key, path, handle, stored.mark, incarnation);
+        point::pass("tail.recalled");
         file.resume(stored);
         file.born = stored.born;
-        if let Err(error) = file.load_context() {
-            self.warn_once(current.clone(), "can't read the file", &error);
-        }
         if key != stored.key {
             let (id, head, path, born) = (stored.id, stored.head, stored.path.clone(), stored.born);
             let _ = self.journal.append(&Entry::Seen { id, key, path, from: stored.mark, head, born });
@@ -394,6 +403,16 @@ impl TailSource {
         self.note_turn(Path::new(&stored.path), stored.born);
         self.abandon(Path::new(&stored.path), stored.size.saturating_sub(stored.mark));
         let _ = self.journal.append(&Entry::Gone { id: stored.id });
+    }
+}
+
+impl TailFile {
+    /// Whether the paths say of it what they said before.
+    fn is_as_seen(&self, (path, metadata): &Seen) -> bool {
+        !self.rotated
+            && metadata.len() == self.size
+            && (metadata.mtime(), metadata.mtime_nsec()) == self.modified
+            && path.as_os_str() == self.current.as_os_str()
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Files with something to read stand in a queue and are read in turn, a chunk each. A file is *lively* while something
 //! may still come of it soon (records not settled, a line without its end, rotated): lively files are looked at four times
-//! a second, whatever the system tells. All others cost nothing between two scans.
+//! a second, whatever the system tells, and saved every second. All others cost nothing between two scans.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
@@ -11,12 +11,13 @@ use std::time::{Duration, Instant};
 
 use suiro_record::{Scope, Source as Origin};
 use suiro_sdk::ledger::add;
-use suiro_sdk::{Custody, Flow, Line, Polled, Progress, Source, SourceSetup, StartError, Tracker, killpoint, time};
+use suiro_sdk::{Custody, Flow, Line, Polled, Progress, Source, SourceSetup, StartError, Tracker, time};
 
 use super::file::{Incarnation, TailFile};
 use super::identity::{FileKey, Imprint};
 use super::journal::{Entry, Id, Journal, Known, Stored};
 use super::missed::Turn;
+use super::point;
 use super::read::{Found, Reading, read};
 use super::settings::TailSettings;
 use super::watch::Watch;
@@ -51,6 +52,8 @@ pub(super) struct TailSource {
     pub(super) stored: HashMap<FileKey, Vec<Stored>>,
     ready: VecDeque<FileKey>,
     pub(super) lively: HashSet<FileKey>,
+    /// Not lively any more, and not in a checkpoint as they are now.
+    pub(super) unsaved: HashSet<FileKey>,
     /// Rotated and not read to their end: newer files of their paths wait.
     pub(super) rotating: HashSet<FileKey>,
     /// The real paths the system tells of.
@@ -118,6 +121,7 @@ impl TailSource {
             stored,
             ready: VecDeque::new(),
             lively: HashSet::new(),
+            unsaved: HashSet::new(),
             rotating: HashSet::new(),
             paths: HashMap::new(),
             watch,
@@ -172,7 +176,7 @@ impl TailSource {
     /// Files, the oldest first.
     pub(super) fn by_age(&self, keys: impl Iterator<Item = FileKey>) -> Vec<FileKey> {
         let mut keys: Vec<_> = keys.collect();
-        keys.sort_unstable_by_key(|key| self.files.get(key).map(|file| file.number));
+        keys.sort_by_cached_key(|key| self.files.get(key).map(|file| file.number));
         keys
     }
 
@@ -210,6 +214,7 @@ impl TailSource {
             self.past.read += file.offset.saturating_sub(file.began);
             self.past.total += file.size.saturating_sub(file.began);
             self.lively.remove(&key);
+            self.unsaved.remove(&key);
             self.rotating.remove(&key);
             if let Some(real) = &file.real
                 && self.paths.get(real) == Some(&key)
@@ -339,7 +344,8 @@ impl TailSource {
                     break;
                 }
                 Ok((Found::Changed, _)) => {
-                    file.lost = file.size.saturating_sub(file.offset);
+                    // How long it was, nobody knows: what was looked through without finding a line is gone in any case.
+                    file.lost = file.scanned.saturating_sub(file.offset);
                     if !self.renew(file) {
                         break;
                     }
@@ -358,7 +364,7 @@ impl TailSource {
             self.setup.pool.recycle(batch);
             return None;
         };
-        killpoint::pass("tail.read");
+        point::pass("tail.read");
         if first_time {
             let entry = file.note_read(range.start, range.end, read_at);
             // It survives the process once it is handed to the system. Where that fails, a replay has a later time.
@@ -366,7 +372,7 @@ impl TailSource {
                 self.warn_once(PathBuf::new(), "can't write checkpoints", &error);
             }
         }
-        killpoint::pass("tail.noted");
+        point::pass("tail.noted");
         let receipt = file.tracker.open(range, batch.rows.len() as u64);
         Some(Flow::new(batch, Custody::from(receipt)))
     }
@@ -400,7 +406,7 @@ impl TailSource {
     /// Begins the file again at 0: it was truncated, or replaced.
     pub(super) fn renew(&mut self, file: &mut TailFile) -> bool {
         let lost = std::mem::take(&mut file.lost);
-        let copy = if file.rotated { None } else { self.find_copy(&file.snapshot()) };
+        let copy = self.find_copy(&file.snapshot());
         match self.incarnation(file.key, file.next_path(), 0, Imprint::default(), file.born) {
             Ok(incarnation) => {
                 let Some(old) = file.renew(incarnation) else { return false };
@@ -438,7 +444,7 @@ impl TailSource {
         let id = Id(rand::random());
         let entry = Entry::Seen { id, key, path: path.to_string_lossy().into_owned(), from, head, born };
         self.journal.append(&entry)?;
-        killpoint::pass("tail.seen");
+        point::pass("tail.seen");
         Ok(self.known_incarnation(id, path, from))
     }
 
@@ -483,8 +489,10 @@ impl Source for TailSource {
     }
 
     fn checkpoint(&mut self) -> Result<(), std::io::Error> {
-        killpoint::pass("tail.checkpoint");
-        for file in self.files.values_mut() {
+        point::pass("tail.checkpoint");
+        // Of all others nothing is unsettled: nothing of them changes until they are read.
+        for key in self.lively.iter().chain(&self.unsaved) {
+            let Some(file) = self.files.get_mut(key) else { continue };
             if let Some(entry) = file.changes() {
                 if let Entry::At { settled, .. } = &entry {
                     file.crowded = settled.len() > MAX_RANGES;
@@ -496,6 +504,7 @@ impl Source for TailSource {
             }
         }
         self.journal.flush()?;
+        self.unsaved.clear();
         if self.journal.is_bloated() {
             let mut all: Vec<Stored> = self.files.values_mut().map(TailFile::snapshot).collect();
             all.extend(self.stored.values().flatten().cloned());

@@ -5,6 +5,7 @@ mod journal;
 mod lines;
 mod rotation;
 mod trouble;
+mod windows;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;

@@ -338,3 +338,93 @@ fn a_file_that_is_not_wanted_any_more_keeps_its_place() {
     assert_eq!(run.read(), ["two"]);
     run.end();
 }
+
+#[test]
+fn rotated_by_the_kubelet_while_stopped() {
+    let bench = Bench::with("path = '{}/*.log'");
+    bench.append("0.log", "2026-01-31 line 1\n");
+    let mut run = bench.run();
+    let first = run.records();
+    bench.append("0.log", "2026-01-31 line 2\n");
+    bench.rename("0.log", "0.log.20260131-120000");
+    bench.append("0.log", "2026-01-31 line 3\n");
+    assert_eq!(run.read(), ["2026-01-31 line 2", "2026-01-31 line 3"]);
+    run.end();
+    // Twice while nobody looks; the older one is compressed, as the kubelet does it.
+    bench.append("0.log", "2026-01-31 line 4\n");
+    pack(&bench, "0.log", "0.log.20260131-130000.gz");
+    bench.append("0.log", "2026-01-31 line 5\n");
+    let mut run = bench.run();
+    let records = run.records();
+    assert_eq!(texts(&records), ["2026-01-31 line 4", "2026-01-31 line 5"]);
+    assert_ne!(records[0].incarnation, first[0].incarnation);
+    assert_eq!(records[0].start, "2026-01-31 line 3\n".len() as u64);
+    run.end();
+    let mut run = bench.run();
+    assert!(run.read().is_empty());
+    run.end();
+}
+
+#[test]
+fn a_compressed_file_that_is_damaged_is_read_as_far_as_it_goes() {
+    let bench = Bench::new();
+    let lines: Vec<String> = (0..4000_u32).map(|i| format!("line {i} {}\n", i.wrapping_mul(2_654_435_761))).collect();
+    bench.append("a.log", lines[..1000].concat());
+    let mut run = bench.run();
+    assert_eq!(run.read().len(), 1000);
+    run.end();
+    bench.append("a.log", lines[1000..].concat());
+    pack(&bench, "a.log", "a.log.1.gz");
+    let packed = fs::read(bench.path("a.log.1.gz")).unwrap();
+    // Cut off in its second member.
+    fs::write(bench.path("a.log.1.gz"), &packed[..packed.len() * 3 / 4]).unwrap();
+    let mut run = bench.run();
+    let read: Vec<String> = (0..8).flat_map(|_| run.read()).collect();
+    assert!((1000..3000).contains(&read.len()), "{}", read.len());
+    // The last one may be half a line.
+    for (line, written) in read.iter().zip(&lines[1000..]).take(read.len() - 1) {
+        assert_eq!(line, written.trim_end());
+    }
+    run.end();
+}
+
+#[test]
+fn a_link_that_was_turned_while_stopped() {
+    let bench = Bench::with("path = '{}/current.log'");
+    bench.append("1.data", "one\n");
+    std::os::unix::fs::symlink("1.data", bench.path("current.log")).unwrap();
+    let mut run = bench.run();
+    assert_eq!(run.read(), ["one"]);
+    run.end();
+    bench.append("2.data", "two\n");
+    bench.remove("current.log");
+    std::os::unix::fs::symlink("2.data", bench.path("current.log")).unwrap();
+    let mut run = bench.run();
+    assert_eq!(run.read(), ["two"]);
+    run.end();
+    // And back: what was read of it is not read again, unless it was forgotten that it was.
+    bench.remove("current.log");
+    std::os::unix::fs::symlink("1.data", bench.path("current.log")).unwrap();
+    bench.append("1.data", "three\n");
+    let mut run = bench.run();
+    assert_eq!(run.read(), ["three"]);
+    run.end();
+}
+
+#[test]
+fn positions_beyond_four_gigabytes() {
+    let bench = Bench::with("path = '{}/*.log'\nread_from = 'end'");
+    // A hole costs no room.
+    File::create(bench.path("a.log")).unwrap().set_len(5 << 30).unwrap();
+    bench.append("a.log", "\n");
+    let mut run = bench.run();
+    assert!(run.read().is_empty());
+    bench.append("a.log", "one\n");
+    let records = run.records();
+    assert_eq!((&*records[0].text, records[0].start), ("one", (5 << 30) + 1));
+    run.end();
+    bench.append("a.log", "two\n");
+    let mut run = bench.run();
+    assert_eq!(run.read(), ["two"]);
+    run.end();
+}
