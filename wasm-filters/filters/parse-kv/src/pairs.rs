@@ -26,8 +26,8 @@ pub(crate) fn pairs(text: &str) -> Vec<(&str, Cow<'_, str>)> {
         if key.is_empty() {
             continue;
         }
-        match found.iter_mut().find(|(other, _)| *other == key) {
-            Some((_, old)) => *old = value,
+        match found.iter().position(|(other, _)| *other == key) {
+            Some(known) => found[known].1 = value,
             None if found.len() == MAX_PAIRS => return found,
             None => found.push((key, value)),
         }
