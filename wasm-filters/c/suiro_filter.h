@@ -9,7 +9,7 @@
  *     }
  *     SUIRO_FILTER(no_debug)
  *
- *     clang --target=wasm32 -O2 -nostdlib -Wl,--no-entry no_debug.c -o no_debug.wasm
+ *     clang --target=wasm32 -O2 -mbulk-memory -nostdlib -Wl,--no-entry no_debug.c -o no_debug.wasm
  *
  * The functions are those of suiro_v1.md, with `suiro_` before their names. None of them traps. A result below 0 is an
  * error, SUIRO_ABSENT and so on. A text is a pointer and a length, UTF-8, without a zero behind it. A function that gives a

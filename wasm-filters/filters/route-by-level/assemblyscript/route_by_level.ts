@@ -68,11 +68,21 @@ function keys(map: string, known: string[], what: string): bool {
   return true;
 }
 
+/** In lower case, as far as ASCII goes: levels do not go further, and the tables for the rest have 20 KB. */
+function lower(text: string): string {
+  const codes = new Array<i32>(text.length);
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    codes[i] = code >= 0x41 && code <= 0x5a ? code + 32 : code;
+  }
+  return String.fromCharCodes(codes);
+}
+
 function route(record: Record): Verdict {
   const level = record.text(field);
   let tag: string | null = null;
   if (level !== null && level.length <= 13) {
-    const name = level.toLowerCase();
+    const name = lower(level);
     if (tags.has(name)) tag = tags.get(name);
   }
   if (tag === null) tag = otherwise;
