@@ -77,7 +77,9 @@ fn the_committed_modules_are_those_of_the_checksums() {
     let dist = wasm_filters().join("dist");
     let mut named: Vec<(String, String)> = read(dist.join("SHA256SUMS"))
         .lines()
-        .map(|line| line.split_once("  ").map(|(sum, name)| (name.to_owned(), sum.to_owned())).expect("a sum and a name"))
+        .map(|line| {
+            line.split_once("  ").map(|(sum, name)| (name.to_owned(), sum.to_owned())).expect("a sum and a name")
+        })
         .collect();
     let mut there: Vec<(String, String)> = fs::read_dir(&dist)
         .expect("it is there")
@@ -112,8 +114,7 @@ fn tags_are_set_by_level() {
     let folder = wasm_filters().join("filters/route-by-level");
     let tags = read(folder.join("expected.tags"));
     let tagged = |(line, tag): (&str, &str)| format!("{},\"tag\":\"{tag}\"}}", line.strip_suffix('}').expect("a map"));
-    let mut expected: Vec<String> =
-        read(folder.join("expected.jsonl")).lines().zip(tags.lines()).map(tagged).collect();
+    let mut expected: Vec<String> = read(folder.join("expected.jsonl")).lines().zip(tags.lines()).map(tagged).collect();
     expected.sort();
     for module in ["route-by-level", "route-by-level-assemblyscript"] {
         // Records of several tags leave in batches of their own: only within a tag do they keep their order.
@@ -138,6 +139,40 @@ fn filters_of_fluent_bit_run_unmodified() {
     }
     let settings = "function_name = 'stamp'\nevent_format = 'msgpack'";
     check("fluentbit-stamp-c-msgpack", "fluentbit", settings);
+}
+
+/// Guests that use every function of the interface, and trap where one does not do what it should.
+#[test]
+fn every_function_does_what_the_contract_says() {
+    let long = "x".repeat(100);
+    for (name, long_is, emitted) in [
+        ("everything-c", "100", r#"{"replaced":2}"#),
+        ("everything-assemblyscript", "\"100\"", r#"{"was":{"emitted":1,"s":"set"}}"#),
+    ] {
+        let site = Site::new(&format!(
+            "[[input]]\nname = 'in'\ntype = 'tail'\ntag = 'test'\npath = 'in.jsonl'\nparser = 'json'\n\
+             [[filter]]\nname = 'wasm'\ntype = 'wasm'\nmodule = '{}'\nconfig = {{ prefix = 'p-' }}\ntimeout = '10s'\non_error = 'pass'\n\
+             [[output]]\nname = 'out'\ntype = 'file'\npath = 'out.jsonl'\nordered = true\n",
+            module(name).display()
+        ));
+        let record = format!(r#"{{"s":"水","i":7,"f":1.5,"gone":0,"m":{{}},"l":["out","json","in"],"long":"{long}"}}"#);
+        site.write("in.jsonl", format!("{{\"drop\":true}}\n{record}\n{{\"fail\":\"too bad\"}}\n"));
+        let outcome = site.once();
+        let ledger = outcome.all_well();
+        let counts = ["in", "created", "dropped", "out"].map(|count| ledger.filter("wasm", count));
+        assert_eq!(counts, [3, 1, 1, 3], "{name}: {}", outcome.stderr);
+        let came: std::collections::BTreeSet<String> =
+            read(site.path("out.jsonl")).lines().map(str::to_owned).collect();
+        let deep = if name == "everything-c" { "[1]" } else { "[1,{\"x\":\"水\"}]" };
+        let null = if name == "everything-c" { "null" } else { "n" };
+        let changed = format!(
+            r#"{{"s":"p-水","i":14,"f":0.25,"m":{{"deep":{deep}}},"l":[{{"was":"json"}},"in"],"long":{long_is},"b":true,"{null}":null}}"#
+        );
+        // Records of another tag leave in a batch of their own.
+        let want = [changed.as_str(), emitted, r#"{"fail":"too bad"}"#].map(str::to_owned).into();
+        assert_eq!(came, want, "{name}: {}", outcome.stderr);
+        assert_eq!(ledger.output("out", "delivered"), 3);
+    }
 }
 
 #[test]

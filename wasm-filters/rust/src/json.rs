@@ -205,7 +205,10 @@ mod tests {
         assert_eq!(elements(list).collect::<Vec<_>>(), ["1", r#""a,]\"""#, r#"{"b": [2, 3]}"#, "[]", "null"]);
         let map = r#"{"a" : 1,"b:\u0041":{"c":"}"},"":"x"}"#;
         let want = [("a", "1"), ("b:A", r#"{"c":"}"}"#), ("", "\"x\"")];
-        assert_eq!(members(map).map(|(k, v)| (k.into_owned(), v)).collect::<Vec<_>>(), want.map(|(k, v)| (k.to_owned(), v)));
+        assert_eq!(
+            members(map).map(|(k, v)| (k.into_owned(), v)).collect::<Vec<_>>(),
+            want.map(|(k, v)| (k.to_owned(), v))
+        );
     }
 
     #[test]

@@ -6,7 +6,6 @@ use crate::texts::Texts;
 use crate::value::{Kind, Kinds, Value};
 use crate::{Error, Field, sys};
 
-
 /// A record of the batch that the agent hands over.
 ///
 /// Nothing of it is copied until it is asked for: each getter and setter is one call of the agent, of some 10 ns. Texts that

@@ -43,7 +43,9 @@ mod tests {
 
     #[test]
     fn no_addresses() {
-        for text in ["@a.de", "a@", "a@b", "a@10.0.0.1", "a@.de", "a@b.c", "a@-.de", "a@b..de", ".@b.de", "a@b.d1", "a@b.水"] {
+        for text in
+            ["@a.de", "a@", "a@b", "a@10.0.0.1", "a@.de", "a@b.c", "a@-.de", "a@b..de", ".@b.de", "a@b.d1", "a@b.水"]
+        {
             assert_eq!(find(text), None, "{text}");
         }
     }

@@ -50,6 +50,9 @@ impl Setup for Redact {
 #[filter]
 pub fn redact(record: &mut Record, state: &mut Redact) -> suiro_filter::Result<()> {
     let Redact { scanner, out } = state;
+    if !scanner.may_hold(record.json()) {
+        return Ok(());
+    }
     let mut failed = None;
     record.strings(|value| {
         let Some(found) = scanner.rewrite(value.text(), out) else { return };

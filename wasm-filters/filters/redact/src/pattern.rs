@@ -165,14 +165,18 @@ fn one(text: &str) -> Result<(Vec<Set>, &str), String> {
             match class(sign) {
                 Some(fits) => return Ok((vec![set_of(fits)], rest)),
                 None if sign.is_alphanumeric() => {
-                    return Err(format!("`\\{sign}` means nothing here; there are \\d, \\w, \\s, and \\b at either end"));
+                    return Err(format!(
+                        "`\\{sign}` means nothing here; there are \\d, \\w, \\s, and \\b at either end"
+                    ));
                 }
                 None => sign,
             }
         }
         '?' | '*' | '+' | '{' => return Err(format!("`{first}` needs something before it to repeat")),
         sign if REFUSED.contains(sign) => {
-            return Err(format!("`{sign}` means nothing here; `\\{sign}` is the sign, and several patterns are alternatives"));
+            return Err(format!(
+                "`{sign}` means nothing here; `\\{sign}` is the sign, and several patterns are alternatives"
+            ));
         }
         sign => sign,
     };

@@ -34,6 +34,26 @@ pub(crate) fn first() -> impl Iterator<Item = u8> {
     MARKS.iter().map(|(mark, _)| mark[0]).chain(*b"bBe")
 }
 
+/// Bytes of which every token, or its scheme, has one near its beginning, rarer than those it begins with; see [`start`].
+pub(crate) const SIGNS: [u8; 6] = *b"-_AbBJ";
+
+/// Letters before the first `-` or `_` of a mark, at most: `github_pat_`.
+const MAX_LETTERS: usize = 6;
+
+/// Where a token would begin that has the sign at `i` as its first.
+#[inline]
+pub(crate) fn start(bytes: &[u8], i: usize) -> Option<usize> {
+    match bytes[i] {
+        b'-' | b'_' => {
+            let letters =
+                bytes[..i].iter().rev().take_while(|byte| byte.is_ascii_lowercase()).take(MAX_LETTERS + 1).count();
+            (2..=MAX_LETTERS).contains(&letters).then_some(i - letters)
+        }
+        b'J' => i.checked_sub(2),
+        _ => Some(i),
+    }
+}
+
 /// Where the token that begins at `i`, or stands behind the scheme that does, begins and ends.
 pub(crate) fn find_at(bytes: &[u8], i: usize) -> Option<(usize, usize)> {
     if !begins_word(bytes, i) {
@@ -56,16 +76,19 @@ pub(crate) fn find_at(bytes: &[u8], i: usize) -> Option<(usize, usize)> {
 
 /// Where the credential behind a scheme begins, and its length.
 fn credential(rest: &[u8]) -> Option<(usize, usize)> {
-    let scheme = [&b"bearer "[..], b"basic "].into_iter().find(|scheme| {
-        rest.get(..scheme.len()).is_some_and(|head| head.eq_ignore_ascii_case(scheme))
-    })?;
+    let scheme = [&b"bearer "[..], b"basic "]
+        .into_iter()
+        .find(|scheme| rest.get(..scheme.len()).is_some_and(|head| head.eq_ignore_ascii_case(scheme)))?;
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
     let text = &rest[scheme.len()..];
     // The full stop of a sentence is none of it.
     let len = run(text, is_part);
     let len = text[..len].iter().rposition(|&byte| byte != b'.').map_or(0, |last| last + 1);
     // A word, such as in "bearer authentication", is no credential.
-    let is_word = text[..len].iter().skip(1).all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_punctuation() && *byte != b'=');
+    let is_word = text[..len]
+        .iter()
+        .skip(1)
+        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_punctuation() && *byte != b'=');
     (len >= MIN_CREDENTIAL && !is_word).then_some((scheme.len(), len))
 }
 
@@ -112,7 +135,18 @@ mod tests {
 
     #[test]
     fn no_tokens() {
-        for text in ["bearer", "bearer ", "bearer authentication", "Basic Authentication.", "bearer a1", "eyJabc", "eyJa.b.c", "sk-", "sketch", "AKIA"] {
+        for text in [
+            "bearer",
+            "bearer ",
+            "bearer authentication",
+            "Basic Authentication.",
+            "bearer a1",
+            "eyJabc",
+            "eyJa.b.c",
+            "sk-",
+            "sketch",
+            "AKIA",
+        ] {
             assert_eq!(find(text), None, "{text}");
         }
         assert_eq!(find_at(b"xAKIAIOSFODNN7EXAMPLE", 1), None);

@@ -98,15 +98,43 @@ mod tests {
 
     #[test]
     fn what_is_no_filter_is_refused_with_what_one_is() {
-        assert!(refused(quote!(fn f() -> Verdict { Verdict::Keep })).contains("fn(&mut Record) -> Verdict"));
-        assert!(refused(quote!(fn f(r: Record) {})).contains("&mut Record"));
-        assert!(refused(quote!(async fn f(r: &mut Record) {})).contains("not async"));
-        assert!(refused(quote!(fn f<T>(r: &mut Record) {})).contains("generic"));
+        assert!(
+            refused(quote!(
+                fn f() -> Verdict {
+                    Verdict::Keep
+                }
+            ))
+            .contains("fn(&mut Record) -> Verdict")
+        );
+        assert!(
+            refused(quote!(
+                fn f(r: Record) {}
+            ))
+            .contains("&mut Record")
+        );
+        assert!(
+            refused(quote!(
+                async fn f(r: &mut Record) {}
+            ))
+            .contains("not async")
+        );
+        assert!(
+            refused(quote!(
+                fn f<T>(r: &mut Record) {}
+            ))
+            .contains("generic")
+        );
     }
 
     #[test]
     fn the_function_stays_and_the_state_is_found() {
-        let tokens = expand(quote!(pub fn f(r: &mut Record, s: &mut Table) -> Verdict { s.look(r) })).unwrap().to_string();
+        let tokens = expand(quote!(
+            pub fn f(r: &mut Record, s: &mut Table) -> Verdict {
+                s.look(r)
+            }
+        ))
+        .unwrap()
+        .to_string();
         assert!(tokens.starts_with("pub fn f (r : & mut Record , s : & mut Table) -> Verdict"), "{tokens}");
         assert!(tokens.contains("Instance < Table >"), "{tokens}");
         for export in ["suiro_version", "init", "process", "flush"] {

@@ -389,7 +389,13 @@ mod tests {
                 &[r#"{"n":1}"#, r#"{"n":2}"#],
             )
             .unwrap();
-        let of = |n| [format!(r#"{{"from":{n},"i":0,"seen":true}}"#), r#"{"i":1}"#.to_owned(), format!(r#"{{"from":{n},"i":2}}"#)];
+        let of = |n| {
+            [
+                format!(r#"{{"from":{n},"i":0,"seen":true}}"#),
+                r#"{"i":1}"#.to_owned(),
+                format!(r#"{{"from":{n},"i":2}}"#),
+            ]
+        };
         let want: Vec<String> = of(1).into_iter().chain([r#"{"n":2}"#.to_owned()]).chain(of(2)).collect();
         assert_eq!(outcome.lines(), want);
         assert_eq!(outcome.dropped(), 1);

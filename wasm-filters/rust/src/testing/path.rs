@@ -194,9 +194,8 @@ mod tests {
     #[test]
     fn the_longest_key_is_tried_first() {
         let root: Map<String, Value> = serde_json::from_str(r#"{"a.b":1,"a":{"b":2,"c":[3,{"d":4}]}}"#).unwrap();
-        let value = |path: &str| {
-            Path::parse(path).unwrap().find(&root).map(|steps| at(&root, &steps).unwrap().to_string())
-        };
+        let value =
+            |path: &str| Path::parse(path).unwrap().find(&root).map(|steps| at(&root, &steps).unwrap().to_string());
         assert_eq!(value("a.b").as_deref(), Some("1"));
         assert_eq!(value("a.c[-1].d").as_deref(), Some("4"));
         assert_eq!(value("a.c[2]"), None);

@@ -269,8 +269,7 @@ impl World {
         // From a dropped record too.
         let Some(parent) = usize::try_from(rec).ok().filter(|&index| index < self.rows.len()) else { return INVALID };
         let from = &self.rows[parent];
-        let mut row =
-            Row::new(value, from.header.clone(), from.resource.clone(), from.tag.clone(), from.timestamp);
+        let mut row = Row::new(value, from.header.clone(), from.resource.clone(), from.tag.clone(), from.timestamp);
         row.parent = Some(parent);
         let index = self.rows.len();
         let from = self.order.iter().position(|&at| at == parent).expect("every row is in the order");
