@@ -21,6 +21,8 @@ mod pressure;
 mod records;
 mod rotation;
 mod shutdown;
+#[cfg(feature = "wasm")]
+mod wasm;
 
 /// How long anything may take before the test fails: far longer than it does.
 pub(crate) const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
