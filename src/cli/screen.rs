@@ -34,6 +34,9 @@ fn render(ledger: &Ledger, elapsed: Duration) -> String {
     for f in &ledger.filters {
         let _ = write!(text, "filter  {:<20} in {} + created {}", f.name, count(f.taken), count(f.created));
         let _ = write!(text, " = out {} + dropped {}", count(f.out), reasons(&f.dropped));
+        if !f.dead_lettered.is_empty() {
+            let _ = write!(text, " + dead letter {}", reasons(&f.dead_lettered));
+        }
         let _ = writeln!(text, " + absorbed {} + held {}", count(f.absorbed), count(f.held));
     }
     if !ledger.router.dropped.is_empty() {

@@ -22,6 +22,8 @@ mod records;
 mod rotation;
 mod shutdown;
 mod wasm_filters;
+#[cfg(feature = "wasm")]
+mod wasm;
 
 /// How long anything may take before the test fails: far longer than it does.
 pub(crate) const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
