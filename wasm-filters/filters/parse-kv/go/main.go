@@ -3,7 +3,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -33,14 +32,14 @@ func setup() error {
 	settings := map[string]string{"field": `"log"`}
 	for _, member := range suiro.Members(all) {
 		if !slices.Contains(names, member.Key) {
-			return fmt.Errorf("unknown setting `%s`; there are: %s", member.Key, strings.Join(names, ", "))
+			return errors.New("unknown setting `" + member.Key + "`; there are: " + strings.Join(names, ", "))
 		}
 		settings[member.Key] = member.Value
 	}
 	for name, flag := range map[string]*bool{"types": &types, "remove": &remove, "overwrite": &overwrite} {
 		json, ok := settings[name]
 		if ok && json != "true" && json != "false" {
-			return fmt.Errorf("`%s` must be true or false, and is %s", name, json)
+			return errors.New("`" + name + "` must be true or false, and is " + json)
 		}
 		if ok {
 			*flag = json == "true"
@@ -52,11 +51,11 @@ func setup() error {
 			continue
 		}
 		if !strings.HasPrefix(json, `"`) {
-			return fmt.Errorf("`%s` must be a text, and is %s", name, json)
+			return errors.New("`" + name + "` must be a text, and is " + json)
 		}
 		parsed, err := suiro.ParseField(suiro.Unquote(json))
 		if err != nil {
-			return fmt.Errorf("`%s`: %w", name, err)
+			return errors.New("`" + name + "`: " + err.Error())
 		}
 		*target = parsed
 	}
