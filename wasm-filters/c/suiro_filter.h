@@ -49,7 +49,7 @@ enum {
     SUIRO_INVALID = -3,    /* a handle, field, level or pointer that does not exist */
     SUIRO_DENIED = -4,     /* it exists and can't be changed */
     SUIRO_FULL = -5,       /* a limit */
-    SUIRO_BAD_TEXT = -6    /* no UTF-8, no path, no JSON */
+    SUIRO_BAD_TEXT = -6    /* no UTF-8, or no path, JSON, tag, name */
 };
 
 /* Kinds of values. */

@@ -40,8 +40,8 @@ var (
 	ErrDenied = errors.New("it can't be changed")
 	// ErrFull: a limit.
 	ErrFull = errors.New("a limit of the agent is reached")
-	// ErrBadText: the text is not UTF-8, not a path, or not JSON.
-	ErrBadText = errors.New("the text is not a path, or not JSON")
+	// ErrBadText: the text is not UTF-8, or not what is asked for.
+	ErrBadText = errors.New("the text is not what is asked for: a path, JSON, a tag, a name")
 )
 
 func check(code int32) error {

@@ -68,9 +68,9 @@ func TestGettersAndSetters(t *testing.T) {
 		gone, err = r.Remove(none)
 		same(t, "Remove", !gone && err == nil, true)
 		same(t, "SetTag", r.SetTag("other"), nil)
-		same(t, "SetTag", r.SetTag(""), ErrInvalid)
+		same(t, "SetTag", r.SetTag(""), ErrBadText)
 		same(t, "Count", Count("seen", 2), nil)
-		same(t, "Count", Count("No", 1), ErrInvalid)
+		same(t, "Count", Count("No", 1), ErrBadText)
 		if _, err := ParseField("a..b"); !errors.Is(err, ErrBadText) {
 			t.Error(err)
 		}

@@ -624,7 +624,7 @@ func hostSetTag(rec int32, tag string) int32 {
 		return code
 	}
 	if tag == "" || len(tag) > 256 || strings.ContainsFunc(tag, func(c rune) bool { return c < ' ' || c == 127 }) {
-		return -3
+		return -6
 	}
 	r.tag = tag
 	return 0
@@ -728,7 +728,10 @@ func hostLog(_ int32, text string) int32 {
 
 func hostCounter(name string, add int64) int32 {
 	isName := name != "" && len(name) <= 64 && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_") == ""
-	if !isName || add < 0 {
+	if !isName {
+		return -6
+	}
+	if add < 0 {
 		return -3
 	}
 	world.outcome.Counters[name] += add

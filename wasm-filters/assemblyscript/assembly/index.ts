@@ -17,7 +17,7 @@ export namespace Result {
   export const DENIED: i32 = -4;
   /** A limit. */
   export const FULL: i32 = -5;
-  /** No path, or no JSON. */
+  /** The text is no path, JSON, tag or name, whatever was asked for. */
   export const BAD_TEXT: i32 = -6;
 }
 

@@ -49,7 +49,7 @@ function everything(record: Record): Verdict {
   check(emitted !== null && record.emit("[]") === null, "emit");
   emitted!.setStr(S, "set");
   emitted!.replaceJson("{\"was\":" + emitted!.json() + "}");
-  check(record.setTag("other") == Result.OK && record.setTag("") == Result.INVALID, "setTag");
+  check(record.setTag("other") == Result.OK && record.setTag("") == Result.BAD_TEXT, "setTag");
   check(record.setTimestamp(5) == Result.OK, "setTimestamp");
   check(counter("seen", 2) == Result.OK && counter("No", 1) < 0 && gauge("level", 0.5) == Result.OK, "metrics");
   log.info("done");

@@ -184,7 +184,7 @@ export async function run(module, lines, options = {}) {
   /** The value of a field; a number is an error. */
   const value = (rec, field) => guard(rec, (r) => {
     if (field === AT) {
-      if (walk?.rec !== rec) return INVALID;
+      if (walk?.rec !== rec) return ABSENT;
       return walk.current ? at(r.value, walk.current) ?? null : ABSENT;
     }
     const path = fields[field]?.path;
@@ -198,7 +198,7 @@ export async function run(module, lines, options = {}) {
   const set = (rec, field, to) => guard(rec, (r) => {
     if (to === undefined) return BAD_TEXT;
     if (field === AT) {
-      if (walk?.rec !== rec) return INVALID;
+      if (walk?.rec !== rec) return ABSENT;
       if (!walk.current) return ABSENT;
       const current = walk.current;
       walk.places = walk.places.filter((steps) => !startsWith(steps, current));
@@ -244,7 +244,7 @@ export async function run(module, lines, options = {}) {
     set_json: (rec, field, ptr, len) => set(rec, field, json(ptr, len)),
     remove: (rec, field) => guard(rec, (r) => {
       if (field === AT) {
-        if (walk?.rec !== rec) return INVALID;
+        if (walk?.rec !== rec) return ABSENT;
         const current = walk.current;
         if (!current) return 0;
         walk.current = undefined;
@@ -277,7 +277,7 @@ export async function run(module, lines, options = {}) {
     tag: (rec, buf, cap) => give(guard(rec, (r) => r.tag), buf, cap),
     set_tag: (rec, ptr, len) => guard(rec, (r) => {
       const tag = text(ptr, len);
-      if (len < 1 || len > 256 || /[\x00-\x1f\x7f]/.test(tag)) return INVALID;
+      if (len < 1 || len > 256 || /[\x00-\x1f\x7f]/.test(tag)) return BAD_TEXT;
       r.tag = tag;
       return 0;
     }),
@@ -314,12 +314,13 @@ export async function run(module, lines, options = {}) {
       return 0;
     },
     counter(ptr, len, add) {
-      if (!isMetric(ptr, len) || add < 0n) return INVALID;
+      if (!isMetric(ptr, len)) return BAD_TEXT;
+      if (add < 0n) return INVALID;
       counters[text(ptr, len)] = (counters[text(ptr, len)] ?? 0) + Number(add);
       return 0;
     },
     gauge(ptr, len, to) {
-      if (!isMetric(ptr, len)) return INVALID;
+      if (!isMetric(ptr, len)) return BAD_TEXT;
       gauges[text(ptr, len)] = to;
       return 0;
     },

@@ -79,13 +79,13 @@ static suiro_verdict everything(suiro_record record) {
     CHECK(suiro_timestamp(record) > 0 && suiro_set_timestamp(record, 5) == 0 && suiro_timestamp(record) == 5);
     len = suiro_tag(record, text, sizeof text);
     CHECK(suiro_is(text, len, sizeof text, "test") && suiro_set_tag(record, SUIRO_TEXT("other")) == 0);
-    CHECK(suiro_set_tag(record, SUIRO_TEXT("")) == SUIRO_INVALID);
+    CHECK(suiro_set_tag(record, SUIRO_TEXT("")) == SUIRO_BAD_TEXT);
     suiro_record emitted = suiro_emit(record, SUIRO_TEXT("{\"emitted\":1}"));
     CHECK(emitted > record && suiro_emit(record, SUIRO_TEXT("[]")) == SUIRO_BAD_TEXT);
     len = suiro_json(emitted, text, sizeof text);
     CHECK(suiro_is(text, len, sizeof text, "{\"emitted\":1}"));
     CHECK(suiro_replace_json(emitted, SUIRO_TEXT("{\"replaced\":2}")) == 0);
-    CHECK(suiro_counter(SUIRO_TEXT("seen"), 2) == 0 && suiro_counter(SUIRO_TEXT("No"), 1) == SUIRO_INVALID);
+    CHECK(suiro_counter(SUIRO_TEXT("seen"), 2) == 0 && suiro_counter(SUIRO_TEXT("No"), 1) == SUIRO_BAD_TEXT);
     CHECK(suiro_gauge(SUIRO_TEXT("level"), 0.5) == 0 && suiro_now_ns() > 0);
     (void)suiro_random();
     return SUIRO_KEEP;

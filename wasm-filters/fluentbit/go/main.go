@@ -1,9 +1,9 @@
 // A filter in Fluent Bit's interface, in Go, JSON: appends the tag and the time to a record, and drops records that hold
-// "drop": true. It knows nothing of suiro.
+// `"drop":true`. It knows nothing of suiro.
 package main
 
 import (
-	"encoding/json"
+	"bytes"
 	"strconv"
 	"unsafe"
 )
@@ -14,13 +14,7 @@ var last []byte
 //go:wasmexport stamp
 func stamp(tag unsafe.Pointer, tagLen, sec, nsec uint32, record unsafe.Pointer, recordLen uint32) unsafe.Pointer {
 	text := unsafe.Slice((*byte)(record), recordLen)
-	var known struct {
-		Drop any `json:"drop"`
-	}
-	if err := json.Unmarshal(text, &known); err != nil {
-		panic(err)
-	}
-	if known.Drop == true {
+	if bytes.Contains(text, []byte(`"drop":true`)) {
 		return nil
 	}
 	end := len(text)
@@ -31,9 +25,8 @@ func stamp(tag unsafe.Pointer, tagLen, sec, nsec uint32, record unsafe.Pointer, 
 	if end > 2 {
 		last = append(last, ',')
 	}
-	quoted, _ := json.Marshal(string(unsafe.Slice((*byte)(tag), tagLen)))
-	last = append(append(last, `"fb_tag":`...), quoted...)
-	last = strconv.AppendUint(append(last, `,"fb_sec":`...), uint64(sec), 10)
+	last = append(append(last, `"fb_tag":"`...), unsafe.Slice((*byte)(tag), tagLen)...)
+	last = strconv.AppendUint(append(last, `","fb_sec":`...), uint64(sec), 10)
 	last = strconv.AppendUint(append(last, `,"fb_nsec":`...), uint64(nsec), 10)
 	last = append(last, '}', 0)
 	return unsafe.Pointer(unsafe.SliceData(last))

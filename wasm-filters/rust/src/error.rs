@@ -17,7 +17,7 @@ pub enum Error {
     Denied,
     /// A limit: emitted records or bytes of this call, fields, counters, depth.
     Full,
-    /// The text is not a path, or not the JSON that is asked for.
+    /// The text is not what is asked for: a path, JSON, a tag, a name.
     BadText,
 }
 
@@ -57,7 +57,7 @@ impl Error {
             Error::Invalid => "no such record, field or number",
             Error::Denied => "it can't be changed",
             Error::Full => "a limit of the agent is reached",
-            Error::BadText => "the text is not a path, or not JSON",
+            Error::BadText => "the text is not what is asked for: a path, JSON, a tag, a name",
         }
     }
 }

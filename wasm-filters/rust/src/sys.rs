@@ -18,38 +18,38 @@ mod wasm {
     mod raw {
         #[link(wasm_import_module = "suiro_v1")]
         unsafe extern "C" {
-            pub(super) fn field(path: *const u8, len: usize) -> i32;
-            pub(super) fn get(rec: i32, field: i32, buf: *mut u8, cap: usize) -> i32;
-            pub(super) fn get_i64(rec: i32, field: i32, out: *mut i64) -> i32;
-            pub(super) fn get_f64(rec: i32, field: i32, out: *mut f64) -> i32;
-            pub(super) fn set_str(rec: i32, field: i32, text: *const u8, len: usize) -> i32;
-            pub(super) fn set_json(rec: i32, field: i32, text: *const u8, len: usize) -> i32;
-            pub(super) fn next(buf: *mut u8, cap: usize) -> i32;
-            pub(super) fn path(buf: *mut u8, cap: usize) -> i32;
-            pub(super) fn tag(rec: i32, buf: *mut u8, cap: usize) -> i32;
-            pub(super) fn set_tag(rec: i32, text: *const u8, len: usize) -> i32;
-            pub(super) fn fail(rec: i32, text: *const u8, len: usize) -> i32;
-            pub(super) fn emit(rec: i32, text: *const u8, len: usize) -> i32;
-            pub(super) fn json(rec: i32, buf: *mut u8, cap: usize) -> i32;
-            pub(super) fn replace_json(rec: i32, text: *const u8, len: usize) -> i32;
-            pub(super) fn config(key: *const u8, len: usize, buf: *mut u8, cap: usize) -> i32;
-            pub(super) fn log(level: i32, text: *const u8, len: usize) -> i32;
-            pub(super) fn counter(name: *const u8, len: usize, add: i64) -> i32;
-            pub(super) fn gauge(name: *const u8, len: usize, value: f64) -> i32;
+            pub(crate) fn field(path: *const u8, len: usize) -> i32;
+            pub(crate) fn get(rec: i32, field: i32, buf: *mut u8, cap: usize) -> i32;
+            pub(crate) fn get_i64(rec: i32, field: i32, out: *mut i64) -> i32;
+            pub(crate) fn get_f64(rec: i32, field: i32, out: *mut f64) -> i32;
+            pub(crate) fn set_str(rec: i32, field: i32, text: *const u8, len: usize) -> i32;
+            pub(crate) fn set_json(rec: i32, field: i32, text: *const u8, len: usize) -> i32;
+            pub(crate) fn next(buf: *mut u8, cap: usize) -> i32;
+            pub(crate) fn path(buf: *mut u8, cap: usize) -> i32;
+            pub(crate) fn tag(rec: i32, buf: *mut u8, cap: usize) -> i32;
+            pub(crate) fn set_tag(rec: i32, text: *const u8, len: usize) -> i32;
+            pub(crate) fn fail(rec: i32, text: *const u8, len: usize) -> i32;
+            pub(crate) fn emit(rec: i32, text: *const u8, len: usize) -> i32;
+            pub(crate) fn json(rec: i32, buf: *mut u8, cap: usize) -> i32;
+            pub(crate) fn replace_json(rec: i32, text: *const u8, len: usize) -> i32;
+            pub(crate) fn config(key: *const u8, len: usize, buf: *mut u8, cap: usize) -> i32;
+            pub(crate) fn log(level: i32, text: *const u8, len: usize) -> i32;
+            pub(crate) fn counter(name: *const u8, len: usize, add: i64) -> i32;
+            pub(crate) fn gauge(name: *const u8, len: usize, value: f64) -> i32;
 
-            pub(super) safe fn kind(rec: i32, field: i32) -> i32;
-            pub(super) safe fn get_bool(rec: i32, field: i32) -> i32;
-            pub(super) safe fn set_i64(rec: i32, field: i32, value: i64) -> i32;
-            pub(super) safe fn set_f64(rec: i32, field: i32, value: f64) -> i32;
-            pub(super) safe fn set_bool(rec: i32, field: i32, value: i32) -> i32;
-            pub(super) safe fn set_null(rec: i32, field: i32) -> i32;
-            pub(super) safe fn remove(rec: i32, field: i32) -> i32;
-            pub(super) safe fn each(rec: i32, kinds: i32) -> i32;
-            pub(super) safe fn timestamp(rec: i32) -> i64;
-            pub(super) safe fn set_timestamp(rec: i32, ns: i64) -> i32;
-            pub(super) safe fn drop(rec: i32) -> i32;
-            pub(super) safe fn now_ns() -> i64;
-            pub(super) safe fn random() -> i64;
+            pub(crate) safe fn kind(rec: i32, field: i32) -> i32;
+            pub(crate) safe fn get_bool(rec: i32, field: i32) -> i32;
+            pub(crate) safe fn set_i64(rec: i32, field: i32, value: i64) -> i32;
+            pub(crate) safe fn set_f64(rec: i32, field: i32, value: f64) -> i32;
+            pub(crate) safe fn set_bool(rec: i32, field: i32, value: i32) -> i32;
+            pub(crate) safe fn set_null(rec: i32, field: i32) -> i32;
+            pub(crate) safe fn remove(rec: i32, field: i32) -> i32;
+            pub(crate) safe fn each(rec: i32, kinds: i32) -> i32;
+            pub(crate) safe fn timestamp(rec: i32) -> i64;
+            pub(crate) safe fn set_timestamp(rec: i32, ns: i64) -> i32;
+            pub(crate) safe fn drop(rec: i32) -> i32;
+            pub(crate) safe fn now_ns() -> i64;
+            pub(crate) safe fn random() -> i64;
         }
     }
 

@@ -176,7 +176,7 @@ pub(crate) fn tag(rec: i32, buffer: &mut Buffer) -> i32 {
 
 pub(crate) fn set_tag(rec: i32, tag: &str) -> i32 {
     if tag.is_empty() || tag.len() > 256 || tag.chars().any(char::is_control) {
-        return INVALID;
+        return BAD_TEXT;
     }
     with(|world| world.row_mut(rec).map(|row| tag.clone_into(&mut row.tag)).err().unwrap_or(0))
 }

@@ -317,7 +317,7 @@ mod tests {
             assert_eq!(record.set(field!("f.x"), 1), Err(Error::Denied));
             assert_eq!(record.set(field!("@tag"), "t"), Err(Error::Denied));
             assert_eq!(record.set_json(field!("j"), "{"), Err(Error::BadText));
-            assert_eq!(record.set_tag(""), Err(Error::Invalid));
+            assert_eq!(record.set_tag(""), Err(Error::BadText));
             record.set_tag("other").unwrap();
             record.set_timestamp(5).unwrap();
         });
@@ -447,7 +447,7 @@ mod tests {
             crate::counter!("Not A Name").add(1);
             crate::gauge("level", 0.5).unwrap();
         });
-        assert_eq!(outcome.log[0], (Level::Error, "field `a b`: the text is not a path, or not JSON".to_owned()));
+        assert_eq!(outcome.log[0], (Level::Error, "field `a b`: the text is not what is asked for: a path, JSON, a tag, a name".to_owned()));
         assert_eq!(outcome.log[1].0, Level::Warn);
         assert_eq!((outcome.counter("seen"), outcome.gauges["level"]), (3, 0.5));
     }

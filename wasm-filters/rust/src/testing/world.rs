@@ -139,7 +139,7 @@ impl World {
     pub(super) fn value(&self, rec: i32, field: i32) -> Result<Value, i32> {
         let (index, row) = self.row(rec)?;
         if field == crate::sys::AT {
-            let walk = self.walk.as_ref().filter(|walk| walk.row == index).ok_or(INVALID)?;
+            let walk = self.walk.as_ref().filter(|walk| walk.row == index).ok_or(ABSENT)?;
             let current = walk.current.as_ref().ok_or(ABSENT)?;
             return path::at(&row.value, current).cloned().ok_or(ABSENT);
         }
@@ -154,7 +154,7 @@ impl World {
     fn try_set(&mut self, rec: i32, field: i32, value: Value) -> Result<(), i32> {
         let (index, row) = self.row(rec)?;
         if field == crate::sys::AT {
-            let walk = self.walk.as_mut().filter(|walk| walk.row == index).ok_or(INVALID)?;
+            let walk = self.walk.as_mut().filter(|walk| walk.row == index).ok_or(ABSENT)?;
             let current = walk.current.clone().ok_or(ABSENT)?;
             // What was in it is not there any more, whatever is there now.
             walk.places.retain(|place| !place.starts_with(&current));
@@ -179,7 +179,7 @@ impl World {
     pub(super) fn remove(&mut self, rec: i32, field: i32) -> Result<bool, i32> {
         let (index, row) = self.row(rec)?;
         let steps = if field == crate::sys::AT {
-            let walk = self.walk.as_mut().filter(|walk| walk.row == index).ok_or(INVALID)?;
+            let walk = self.walk.as_mut().filter(|walk| walk.row == index).ok_or(ABSENT)?;
             let Some(current) = walk.current.take() else { return Ok(false) };
             walk.places.retain(|place| !place.starts_with(&current));
             // Items of a list move up.
@@ -332,7 +332,7 @@ impl World {
     fn check_metric(&self, name: &str) -> Result<(), i32> {
         let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
         if name.is_empty() || name.len() > 64 || !name.bytes().all(known) {
-            return Err(INVALID);
+            return Err(BAD_TEXT);
         }
         let new = !self.counters.contains_key(name) && !self.gauges.contains_key(name);
         if new && self.counters.len() + self.gauges.len() >= 64 { Err(FULL) } else { Ok(()) }
