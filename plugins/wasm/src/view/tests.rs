@@ -123,7 +123,15 @@ fn reads_every_kind_of_value() {
     ] {
         assert_eq!(rig.get(rec, path).as_deref(), want.as_ref().map_err(|code| code).copied(), "{path} of {rec}");
     }
-    let kinds = [(0, "ok", 1), (0, "n", 2), (1, "n", 3), (2, "big", 2), (0, "level", 4), (0, "user.tags", 6), (2, "nothing", 0)];
+    let kinds = [
+        (0, "ok", 1),
+        (0, "n", 2),
+        (1, "n", 3),
+        (2, "big", 2),
+        (0, "level", 4),
+        (0, "user.tags", 6),
+        (2, "nothing", 0),
+    ];
     for (rec, path, kind) in kinds {
         let field = rig.field(path);
         assert_eq!(rig.view.kind(&mut rig.memory, rec, field), Ok(kind), "{path}");
@@ -343,8 +351,22 @@ fn surroundings_answer() {
 
 /// Texts that lie about in the memory, at multiples of 64.
 const LYING: [&str; 16] = [
-    "level", "n", "user.name", "user.tags[0]", "a.b", "@time", "@tag", "@severity", "@attributes.x", "{}",
-    r#"{"x":[1,"y"]}"#, "[1,2]", "\"text\"", "nonsense{", "\u{e9}", "new.deep.key",
+    "level",
+    "n",
+    "user.name",
+    "user.tags[0]",
+    "a.b",
+    "@time",
+    "@tag",
+    "@severity",
+    "@attributes.x",
+    "{}",
+    r#"{"x":[1,"y"]}"#,
+    "[1,2]",
+    "\"text\"",
+    "nonsense{",
+    "\u{e9}",
+    "new.deep.key",
 ];
 
 /// Arguments as guests give them: sound ones, near misses, and anything.
