@@ -110,11 +110,12 @@ impl Plan {
     /// Warns of what can be seen not to work: an input whose tag no output takes.
     fn check_routes(&self, diagnostics: &Diagnostics) {
         // With a filter that may retag, or a tag that depends on the record, nothing can be said.
-        if self.filters.iter().any(|filter| filter.type_name == "retag") {
+        let may_retag = |filter: &Arc<FilterPlan>| matches!(filter.type_name.as_str(), "retag" | "wasm");
+        if self.filters.iter().any(may_retag) {
             return;
         }
         for input in &self.inputs {
-            let retags = input.filters.iter().any(|filter| filter.type_name == "retag");
+            let retags = input.filters.iter().any(may_retag);
             let Some(tag) = input.tag.is_literal().filter(|_| !retags) else { continue };
             if !self.outputs.is_empty() && !self.outputs.iter().any(|output| output.settings.matches.matches(tag)) {
                 diagnostics.report(Diagnostic::warning(

@@ -41,6 +41,7 @@ struct Rig {
     memory: Vec<u8>,
     batch: Batch,
     said: Arc<std::sync::Mutex<Vec<String>>>,
+    metrics: Arc<Metrics>,
 }
 
 impl Rig {
@@ -52,12 +53,14 @@ impl Rig {
         let said = Arc::new(std::sync::Mutex::new(Vec::new()));
         let lines = said.clone();
         let log = move |level: LogLevel, line: &str| lines.lock().unwrap().push(format!("{level:?}: {line}"));
-        let around = Surroundings::new("test".into(), &config, Arc::new(Metrics::default()), log);
+        let metrics = Arc::new(Metrics::default());
+        let around = Surroundings::new("test".into(), &config, metrics.clone(), log);
         let mut rig = Rig {
             view: View::new(Arc::new(around), Bounds::default()),
             memory: vec![0; 64 << 10],
             batch: batch(),
             said,
+            metrics,
         };
         rig.view.begin(&mut rig.batch);
         rig
@@ -331,7 +334,7 @@ fn surroundings_answer() {
     assert_eq!(rig.view.gauge(&mut rig.memory, ptr, len, 0.5), Ok(0));
     let shown = |rig: &Rig| {
         let mut text = String::new();
-        rig.view.around.metrics.render(&mut text);
+        rig.metrics.render(&mut text);
         text
     };
     assert!(shown(&rig).contains("suiro_wasm_custom_total{filter=\"test\",name=\"hits\"} 0"));
