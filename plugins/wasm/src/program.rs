@@ -106,7 +106,9 @@ impl std::fmt::Debug for Program {
 }
 
 /// Modules that are in use, so that filters of the same module have its code once.
-static IN_USE: Mutex<Vec<(Metering, [u8; 32], Weak<Module>)>> = Mutex::new(Vec::new());
+static IN_USE: Mutex<Vec<InUse>> = Mutex::new(Vec::new());
+
+type InUse = (Metering, [u8; 32], Weak<Module>);
 
 /// The module with that hash: the one in use, or made.
 fn shared(

@@ -118,7 +118,7 @@ fn on_error(value: &Value) -> Result<OnError, Reported> {
             Err(value.error(message, "for example: on_error = \"tag:failed\""))
         }
         None => {
-            let near = suiro_sdk::settings::nearest(word, ["dead_letter", "drop", "pass"].into_iter());
+            let near = suiro_sdk::settings::nearest(word, ["dead_letter", "drop", "pass"]);
             let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
             Err(value.error(format!("`on_error` must be {ON_ERROR}{near}"), ""))
         }

@@ -25,13 +25,15 @@ pub struct Surroundings {
     name: Arc<str>,
     /// `config`, as the one record of a batch: paths work as they do in records.
     config: Batch,
-    log: Box<dyn Fn(LogLevel, &str) + Send + Sync>,
+    log: Log,
     pace: Mutex<Pace>,
     metrics: Arc<Metrics>,
     names: Mutex<Vec<(Box<str>, bool)>>,
     left_out: Counter,
     salt: u64,
 }
+
+type Log = Box<dyn Fn(LogLevel, &str) + Send + Sync>;
 
 /// How important a line of a guest's log is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -124,7 +124,7 @@ fn reads_every_kind_of_value() {
         (4, "level", Err(Code::Invalid)),
         (-1, "level", Err(Code::Invalid)),
     ] {
-        assert_eq!(rig.get(rec, path).as_deref(), want.as_ref().map_err(|code| code).copied(), "{path} of {rec}");
+        assert_eq!(rig.get(rec, path).as_deref(), want.as_ref().copied(), "{path} of {rec}");
     }
     let kinds = [
         (0, "ok", 1),
@@ -304,7 +304,6 @@ fn limits_hold() {
     for i in 0..MAX_FIELDS {
         rig.field(&format!("f{i}"));
     }
-    assert_eq!(rig.field("one more"), Code::BadText as i32);
     assert_eq!(rig.field("one_more"), Code::Full as i32);
 }
 
