@@ -92,7 +92,8 @@ fn write(out: &mut String, name: &str, help: &str, kind: &str, samples: &Samples
     // Writing to a `String` does not fail.
     let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
     for (labels, value) in samples {
-        let labels: Vec<String> = labels.iter().map(|(key, value)| format!("{key}=\"{}\"", escape_label(value))).collect();
+        let labels: Vec<String> =
+            labels.iter().map(|(key, value)| format!("{key}=\"{}\"", escape_label(value))).collect();
         let _ = writeln!(out, "{name}{{{}}} {value}", labels.join(","));
     }
 }

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use super::load::{self, ConfigArgs};
 use super::progress::ProgressLine;
 use super::{EXIT_USAGE, logs, screen};
 use crate::api::Api;
-use crate::pipeline::{Ending, Pipeline, Plan, within};
+use crate::pipeline::{Ending, Pipeline, Plan};
 
 /// Arguments of `suiro run`.
 #[derive(Debug, Args)]
@@ -75,37 +75,48 @@ async fn serve(args: &RunArgs, plan: Plan) -> Result<ExitCode, String> {
         _ = terminate.recv() => false,
         _ = interrupt.recv() => false,
     };
-    let ending = if exhausted {
-        // All is read. What is not delivered yet gets the time it needs, unless somebody loses patience.
+    if exhausted {
         tracing::debug!("all inputs are read to their ends");
-        stop_patiently(pipeline, &mut terminate, &mut interrupt, service.shutdown_timeout).await
     } else {
         tracing::info!("stopping; what is on its way gets {:?}", service.shutdown_timeout);
-        pipeline.stop(within(service.shutdown_timeout)).await
-    };
+    }
+    // What is read to the end gets the time it needs, unless somebody loses patience.
+    let told = !exhausted;
+    let ending = stop(pipeline, &mut terminate, &mut interrupt, service.shutdown_timeout, told).await;
     if let Some(progress) = progress {
         progress.finish();
     }
     report(args, &ending, began.elapsed())
 }
 
-async fn stop_patiently(
+/// Stops the pipeline. Who told it to stop, or tells it while it drains, gives what is on its way `patience`; Ctrl-C behind
+/// that is somebody who waits for the prompt, and ends it at once.
+async fn stop(
     pipeline: Pipeline,
-    terminate: &mut tokio::signal::unix::Signal,
-    interrupt: &mut tokio::signal::unix::Signal,
+    terminate: &mut Signal,
+    interrupt: &mut Signal,
     patience: Duration,
+    mut told: bool,
 ) -> Ending {
-    let (deadline, patient) = watch::channel(None);
+    let until = |left| Some(tokio::time::Instant::now() + left);
+    let (deadline, patient) = watch::channel(if told { until(patience) } else { None });
     let stop = pipeline.stop(patient);
     tokio::pin!(stop);
-    tokio::select! {
-        ending = &mut stop => return ending,
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    loop {
+        tokio::select! {
+            ending = &mut stop => return ending,
+            _ = terminate.recv(), if !told => {}
+            _ = interrupt.recv() => {}
+        }
+        if told {
+            tracing::warn!("told to stop at once");
+            deadline.send_replace(until(Duration::ZERO));
+        } else {
+            tracing::warn!("told to stop; what is on its way gets {patience:?}");
+            deadline.send_replace(until(patience));
+        }
+        told = true;
     }
-    tracing::warn!("told to stop; what is on its way gets {patience:?}");
-    deadline.send_replace(Some(tokio::time::Instant::now() + patience));
-    stop.await
 }
 
 fn report(args: &RunArgs, ending: &Ending, elapsed: Duration) -> Result<ExitCode, String> {

@@ -37,7 +37,9 @@ fn render(ledger: &Ledger, elapsed: Duration) -> String {
         if !f.dead_lettered.is_empty() {
             let _ = write!(text, " + dead letter {}", reasons(&f.dead_lettered));
         }
-        let _ = writeln!(text, " + absorbed {} + held {}", count(f.absorbed), count(f.held));
+        let _ = write!(text, " + absorbed {} + held {}", count(f.absorbed), count(f.held));
+        let failed = if f.failed > 0 { format!(" (failed {})", count(f.failed)) } else { String::new() };
+        let _ = writeln!(text, "{failed}");
     }
     if !ledger.router.dropped.is_empty() {
         let _ = writeln!(text, "router  {:<20} dropped {}", "", reasons(&ledger.router.dropped));
@@ -49,7 +51,9 @@ fn render(ledger: &Ledger, elapsed: Duration) -> String {
         }
         let _ = write!(text, " = delivered {} + dropped {}", count(o.delivered), reasons(&o.dropped));
         let _ = write!(text, " + dead letter {}", reasons(&o.dead_lettered));
-        let _ = writeln!(text, " + in flight {}", count(o.in_flight));
+        let _ = write!(text, " + in flight {}", count(o.in_flight));
+        let altered = if o.altered.is_empty() { String::new() } else { format!(" (altered {})", reasons(&o.altered)) };
+        let _ = writeln!(text, "{altered}");
     }
     let verdict =
         if ledger.balanced { "The ledger balances." } else { "The ledger does NOT balance; please report this." };

@@ -12,6 +12,7 @@ pub(super) struct Found {
     filters: Vec<Unnamed>,
     outputs: Vec<Unnamed>,
     parsers: Vec<Unnamed>,
+    broken_parsers: Vec<String>,
 }
 
 /// Blocks with their names.
@@ -20,6 +21,7 @@ pub(super) struct Named {
     pub(super) filters: Vec<Block>,
     pub(super) outputs: Vec<Block>,
     pub(super) parsers: Vec<Block>,
+    pub(super) broken_parsers: Vec<String>,
 }
 
 struct Unnamed {
@@ -38,7 +40,14 @@ impl Found {
         self.inputs.extend(read(root, "input", Kind::Input, "[[input]]", types));
         self.filters.extend(read(root, "filter", Kind::Filter, "[[filter]]", types));
         self.outputs.extend(read(root, "output", Kind::Output, "[[output]]", types));
-        self.parsers.extend(read(root, "parser", Kind::Parser, "[[parser]]", types));
+        for section in root.units("parser", "[[parser]]") {
+            match block(section.clone(), Kind::Parser, "[[parser]]", types) {
+                Some(parser) => self.parsers.push(parser),
+                None => {
+                    self.broken_parsers.extend(section.value("name").and_then(|name| name.as_str().map(str::to_owned)))
+                }
+            }
+        }
     }
 
     /// Settles the names: first those given, in order, then the others.
@@ -53,6 +62,7 @@ impl Found {
             filters: named(self.filters),
             outputs: named(self.outputs),
             parsers: named(self.parsers),
+            broken_parsers: self.broken_parsers,
         }
     }
 }

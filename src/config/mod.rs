@@ -36,6 +36,8 @@ pub struct Config {
     pub outputs: Vec<Block>,
     /// `[[parser]]`: parsers named by the user.
     pub parsers: Vec<Block>,
+    /// Names of `[[parser]]` blocks of no known type: naming them is no second mistake.
+    pub broken_parsers: Vec<String>,
     /// `[[test]]`: records in, records expected. Read by who runs tests.
     pub tests: Vec<Section>,
     /// The files read, in order.
@@ -121,6 +123,7 @@ pub fn merge(
         filters: blocks.filters,
         outputs: blocks.outputs,
         parsers: blocks.parsers,
+        broken_parsers: blocks.broken_parsers,
         tests,
         files,
     }

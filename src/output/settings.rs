@@ -6,7 +6,7 @@ use std::time::Duration;
 use suiro_record::Signal;
 use suiro_sdk::Limits;
 use suiro_sdk::lang::{Condition, TagMatch};
-use suiro_sdk::settings::{ByteSize, Section};
+use suiro_sdk::settings::{ByteSize, Quantity, Section};
 
 use super::DeadLetterSettings;
 use crate::queue::{Fsync, WhenFull};
@@ -125,8 +125,15 @@ impl QueueSettings {
 
 impl RetrySettings {
     fn read(retry: &Section) -> Self {
-        let initial = retry.or("initial", Duration::from_millis(500));
-        let max = retry.or("max", Duration::from_secs(30)).max(initial);
+        let (initial, max) = (retry.get("initial"), retry.get("max"));
+        if let (Some(initial), Some(max)) = (initial, max)
+            && initial > max
+        {
+            let message = format!("`max` is shorter than `initial`, {}", Quantity::written(&initial));
+            retry.error_at("max", message, "`initial` bounds the first wait, `max` every one");
+        }
+        let initial = initial.unwrap_or(Duration::from_millis(500).min(max.unwrap_or(Duration::MAX)));
+        let max = max.unwrap_or(Duration::from_secs(30).max(initial));
         RetrySettings { initial, max, max_attempts: retry.within("max_attempts", 1..=u32::MAX) }
     }
 }

@@ -236,7 +236,7 @@ impl Seen {
 }
 
 /// A deadline that is set from the start.
-pub fn within(time: Duration) -> watch::Receiver<Option<Instant>> {
+fn within(time: Duration) -> watch::Receiver<Option<Instant>> {
     watch::channel(Some(Instant::now() + time)).1
 }
 

@@ -1,9 +1,9 @@
 //! From the configuration to what is to be run: each block's common settings read, its plugin built.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use suiro_record::Signal;
+use suiro_record::{PathRoot, Signal};
 use suiro_sdk::lang::{Condition, TagMatch, Template};
 use suiro_sdk::settings::{Diagnostic, Diagnostics, Reported, Section, enumerate, nearest};
 use suiro_sdk::{FilterFactory, Input, OnParseError, Output, Parser, Registry};
@@ -75,7 +75,8 @@ pub struct OutputPlan {
 
 struct Builder<'a> {
     registry: &'a Registry,
-    parsers: BTreeMap<String, Arc<dyn Parser>>,
+    /// Those of the configuration, by name; `None` for one that has a mistake of its own, reported already.
+    parsers: BTreeMap<String, Option<Arc<dyn Parser>>>,
 }
 
 const SIGNALS: [(&str, Signal); 3] = [("logs", Signal::Logs), ("traces", Signal::Traces), ("metrics", Signal::Metrics)];
@@ -91,7 +92,8 @@ pub fn read_signals(section: &Section) -> Option<Vec<Signal>> {
 impl Plan {
     /// Builds what `config` asks for. Every mistake is reported; only without any is there a plan.
     pub fn build(config: Config, registry: &Registry, diagnostics: &Diagnostics) -> Result<Plan, Reported> {
-        let mut builder = Builder { registry, parsers: BTreeMap::new() };
+        let broken = config.broken_parsers.into_iter().map(|name| (name, None));
+        let mut builder = Builder { registry, parsers: broken.collect() };
         builder.named_parsers(&config.parsers);
         let inputs: Vec<_> = config.inputs.iter().map(|block| builder.input(block)).collect();
         let filters = builder.filters(&config.filters);
@@ -102,27 +104,69 @@ impl Plan {
             outputs: outputs.into_iter().flatten().collect(),
             service: config.service,
         };
-        plan.check_routes(diagnostics);
+        // What is missing may only be mistyped: that is reported already.
+        if diagnostics.errors() == 0 {
+            plan.check_routes(diagnostics);
+        }
         diagnostics.check()?;
         Ok(plan)
     }
 
-    /// Warns of what can be seen not to work: an input whose tag no output takes.
+    /// Reports what can be seen not to work: nothing to read, and records or filters that never meet.
     fn check_routes(&self, diagnostics: &Diagnostics) {
-        // With a filter that may retag, or a tag that depends on the record, nothing can be said.
-        if self.filters.iter().any(|filter| filter.type_name == "retag") {
+        if self.inputs.is_empty() {
+            let message = "there is nothing to read: the configuration has no [[input]]";
+            diagnostics.report(Diagnostic::error(None, message, "add one: [[input]] with type = \"tail\" and a path"));
             return;
         }
-        for input in &self.inputs {
-            let retags = input.filters.iter().any(|filter| filter.type_name == "retag");
-            let Some(tag) = input.tag.is_literal().filter(|_| !retags) else { continue };
-            if !self.outputs.is_empty() && !self.outputs.iter().any(|output| output.settings.matches.matches(tag)) {
-                diagnostics.report(Diagnostic::warning(
-                    None,
-                    format!("no output takes what input `{}` reads: its tag is `{tag}`", input.name),
-                    "its records will be dropped and counted as `unrouted`; widen the `match` of an output",
-                ));
+        if self.outputs.is_empty() {
+            diagnostics.report(Diagnostic::warning(
+                None,
+                "there is no [[output]]: nothing takes what the inputs read",
+                "all records will be dropped and counted as `unrouted`",
+            ));
+            return;
+        }
+        // With a filter that may retag nothing can be said.
+        let may = |filter: &Arc<FilterPlan>| matches!(filter.type_name.as_str(), "retag" | "wasm");
+        let retags = |filters: &[Arc<FilterPlan>]| filters.iter().any(may);
+        if retags(&self.filters) {
+            return;
+        }
+        for input in self.inputs.iter().filter(|input| !retags(&input.filters)) {
+            if self.outputs.iter().any(|output| input.may_have_tag_of(&output.settings.matches)) {
+                continue;
             }
+            let tag = match input.tag.is_literal() {
+                Some(tag) => format!("its tag is `{tag}`"),
+                None => format!("its tags begin with `{}`", input.tag.literal_prefix()),
+            };
+            diagnostics.report(Diagnostic::warning(
+                None,
+                format!("no output takes what input `{}` reads: {tag}", input.name),
+                "its records will be dropped and counted as `unrouted`; widen the `match` of an output",
+            ));
+        }
+        if self.inputs.iter().any(|input| retags(&input.filters)) {
+            return;
+        }
+        for filter in &self.filters {
+            if !self.inputs.iter().any(|input| input.may_have_tag_of(&filter.matches)) {
+                let message = format!("filter `{}` never has anything to do: no input has a tag it takes", filter.name);
+                diagnostics.report(Diagnostic::warning(None, message, "widen its `match`"));
+            }
+        }
+    }
+}
+
+// === impl InputPlan ===
+
+impl InputPlan {
+    /// Whether its records may have a tag that `matches` takes. Tags made of fields can only be judged by how they begin.
+    fn may_have_tag_of(&self, matches: &TagMatch) -> bool {
+        match self.tag.is_literal() {
+            Some(tag) => matches.matches(tag),
+            None => matches.may_match(self.tag.literal_prefix()),
         }
     }
 }
@@ -135,9 +179,8 @@ impl Builder<'_> {
             if let Some(entry) = self.registry.parsers.get(block.type_name.as_str()) {
                 let built = (entry.build)(&block.section);
                 let finished = block.section.finish();
-                if let (Ok(parser), Ok(())) = (built, finished) {
-                    self.parsers.insert(block.name.clone(), parser);
-                }
+                let parser = built.ok().filter(|_| finished.is_ok());
+                self.parsers.insert(block.name.clone(), parser);
             }
         }
     }
@@ -145,7 +188,7 @@ impl Builder<'_> {
     fn input(&mut self, block: &Block) -> Option<InputPlan> {
         let section = &block.section;
         let entry = self.registry.inputs.get(block.type_name.as_str())?;
-        let tag = section.get::<Template>("tag").or_else(|| Template::parse(&literal(&block.name)).ok())?;
+        let tag = tag(section).or_else(|| Template::parse(&literal(&block.name)).ok())?;
         let parser = self.parser(section);
         let choices = [("keep", OnParseError::Keep), ("drop", OnParseError::Drop)];
         let on_parse_error = section.choice("on_parse_error", &choices).unwrap_or_default();
@@ -176,24 +219,26 @@ impl Builder<'_> {
             let inner = section.section("parser")?;
             let choices: Vec<(&str, &str)> = self.registry.parsers.keys().map(|name| (*name, *name)).collect();
             let type_name = match inner.value("type") {
-                Some(value) => value.choice(&choices).ok()?,
-                None => {
-                    inner.missing("type", "\"json\"");
-                    return None;
-                }
+                Some(value) => value.choice(&choices),
+                None => Err(inner.missing("type", "\"json\"")),
+            };
+            let Ok(type_name) = type_name else {
+                // Whose settings the others are, nobody knows.
+                inner.keys().iter().for_each(|key| inner.known(key));
+                return None;
             };
             let built = (self.registry.parsers.get(type_name)?.build)(&inner);
             return built.ok();
         }
         let name = value.text("the name of a parser").ok()?;
         if let Some(parser) = self.parsers.get(name) {
-            return Some(parser.clone());
+            return parser.clone();
         }
         if let Some((name, entry)) = self.registry.parsers.get_key_value(name) {
             // Built once per name, without settings.
             let (empty, _) = Section::from_text(name, "");
             if let Ok(parser) = (entry.build)(&empty) {
-                self.parsers.insert((*name).to_owned(), parser.clone());
+                self.parsers.insert((*name).to_owned(), Some(parser.clone()));
                 return Some(parser);
             }
             value.error(
@@ -202,7 +247,7 @@ impl Builder<'_> {
             );
             return None;
         }
-        let names: Vec<&str> =
+        let names: BTreeSet<&str> =
             self.registry.parsers.keys().copied().chain(self.parsers.keys().map(String::as_str)).collect();
         let message = match nearest(name, names.iter().copied()) {
             Some(near) => format!("unknown parser `{name}`; did you mean `{near}`?"),
@@ -277,6 +322,23 @@ impl FilterPlan {
             factory,
         }
     }
+}
+
+/// Reads an input's `tag`, which is made before anything is read: it can't ask for what only a record has.
+fn tag(section: &Section) -> Option<Template> {
+    let tag = section.get::<Template>("tag")?;
+    if tag.is_literal() == Some("") {
+        section.error_at("tag", "`tag` is empty", "leave it out: the input's name is the tag then");
+    }
+    let of_source = |root| matches!(root, PathRoot::Resource | PathRoot::Scope | PathRoot::Input | PathRoot::Signal);
+    if let Some(path) = tag.required_paths().find(|path| !of_source(path.root())) {
+        section.error_at(
+            "tag",
+            format!("`tag` names `{path}`, which is not known before a record is read"),
+            format!("for a tag from a record's content use the filter `retag`, or give a default: {{{path}|none}}"),
+        );
+    }
+    Some(tag)
 }
 
 /// A text as a template that says just that.

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::AcqRel, Ordering::Rela
 use suiro_record::Signal;
 use suiro_sdk::lang::{Condition, TagMatch, Template};
 use suiro_sdk::{
-    BlockHealth, Decoder, FilterSetup, Input, InputLedger, Metrics, OnParseError, OutputSetup, Pool, Progress, StartError,
+    BlockHealth, Decoder, FilterSetup, Input, InputLedger, Metrics, OnParseError, OutputSetup, Pool, Progress,
+    StartError,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 

@@ -263,6 +263,11 @@ impl Running {
         self.end()
     }
 
+    /// Ctrl-C.
+    pub(crate) fn interrupt(&self) {
+        kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGINT).expect("it runs");
+    }
+
     /// SIGKILL: no warning, no last write.
     pub(crate) fn kill(mut self) {
         self.child.kill().expect("it runs");

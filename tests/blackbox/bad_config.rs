@@ -69,6 +69,27 @@ fn each_kind_of_mistake_is_named() {
 }
 
 #[test]
+fn one_mistake_is_one_error() {
+    const IN: &str = "[[input]]\ntype = 'stdin'\n";
+    for (config, wanted) in [
+        (format!("{IN}parser = 'mine'\n{OUT}[[parser]]\nname = 'mine'\ntype = 'jsno'\n"), "`jsno`"),
+        (format!("{IN}parser = 'mine'\n{OUT}[[parser]]\nname = 'mine'\ntype = 'json'\ntime_key = 5\n"), "`time_key`"),
+        (format!("{IN}parser = {{ pattern = '(?<a>.)' }}\n{OUT}"), "missing setting `type`"),
+        (format!("{IN}parser = {{ type = 'rgx', pattern = '(?<a>.)' }}\n{OUT}"), "`regex`"),
+        (format!("{IN}tag = 'app.{{level}}'\n{OUT}"), "`retag`"),
+        (format!("{IN}tag = '{{@tag}}'\n{OUT}"), "@tag"),
+        (format!("{IN}tag = ''\n{OUT}"), "`tag` is empty"),
+        (format!("{IN}[[output]]\ntype = 'elasticsearch'\nurl = 'http://me:hunter2@127.0.0.1'\n"), "no user"),
+        (format!("{IN}[[output]]\ntype = 'null'\nretry = {{ initial = '5m', max = '1s' }}\n"), "`initial`"),
+        (OUT.to_owned(), "no [[input]]"),
+    ] {
+        let said = refused(&config).stderr;
+        assert_eq!(said.matches("error: ").count(), 1, "{said}\nfor\n{config}");
+        assert!(said.contains(wanted) && !said.contains("hunter2"), "no {wanted} in\n{said}\nfor\n{config}");
+    }
+}
+
+#[test]
 fn hostile_texts_are_refused_quickly() {
     let deep = format!("x = {}1{}\n{OUT}", "[".repeat(100_000), "]".repeat(100_000));
     let condition =
@@ -90,14 +111,6 @@ fn files_that_are_not_there_or_are_no_text() {
         assert_eq!(outcome.code(), 2, "{file}: {}", outcome.stderr);
         assert!(outcome.stderr.contains(wanted), "{}", outcome.stderr);
     }
-}
-
-#[test]
-fn without_inputs_there_is_nothing_to_run() {
-    let site = Site::new(OUT);
-    let outcome = site.once();
-    assert_ne!(outcome.code(), 0);
-    assert!(outcome.stderr.contains("[[input]]"), "{}", outcome.stderr);
 }
 
 #[test]

@@ -21,6 +21,27 @@ fn check_shows_the_order_in_which_records_pass() {
 }
 
 #[test]
+fn check_warns_of_what_never_meets() {
+    let tail = "[[input]]\nname = 'in'\ntype = 'tail'\npath = 'a.log'\n";
+    let taking = |glob: &str| format!("[[output]]\nname = 'out'\ntype = 'null'\nmatch = '{glob}'\n");
+    let filter = |glob: &str| format!("[[filter]]\nname = 'thin'\ntype = 'drop'\nmatch = '{glob}'\nwhen = 'a == 1'\n");
+    for (config, warning) in [
+        (tail.to_owned(), Some("no [[output]]")),
+        (format!("{tail}tag = 'app'\n{}", taking("kube.*")), Some("input `in` reads: its tag is `app`")),
+        (format!("{tail}tag = 'app.{{@file.name}}'\n{}", taking("kube.*")), Some("its tags begin with `app.`")),
+        (format!("{tail}tag = 'app.{{@file.name}}'\n{}", taking("app.a.*")), None),
+        (format!("{tail}tag = 'app'\n{}{}", taking("*"), filter("ap")), Some("filter `thin` never")),
+        (format!("{tail}tag = 'app'\n{}{}", taking("*"), filter("ap*")), None),
+        (format!("{tail}tag = 'app'\n{}[[filter]]\ntype = 'retag'\ntag = 'kube.x'\n", taking("kube.*")), None),
+    ] {
+        let outcome = Site::new(&config).command(&["check", "-c", "suiro.toml"]);
+        assert_eq!(outcome.code(), 0, "{}\nfor\n{config}", outcome.stderr);
+        assert_eq!(outcome.stderr.contains("warning"), warning.is_some(), "{}\nfor\n{config}", outcome.stderr);
+        assert!(outcome.stderr.contains(warning.unwrap_or_default()), "{}\nfor\n{config}", outcome.stderr);
+    }
+}
+
+#[test]
 fn several_files_merge_in_the_order_of_their_names() {
     let site = Site::new("[[output]]\nname = 'out'\ntype = 'stdout'\n");
     std::fs::create_dir(site.path("conf.d")).unwrap();
@@ -52,6 +73,8 @@ fn list_names_every_plugin_with_a_word_about_it() {
         "multiline",
         "dedupe",
         "retag",
+        #[cfg(feature = "wasm")]
+        "wasm",
         "elasticsearch",
         "loki",
         "http",

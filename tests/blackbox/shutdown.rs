@@ -50,18 +50,46 @@ fn an_output_in_trouble_is_waited_for_so_long_and_no_longer() {
 }
 
 #[test]
+fn a_second_interrupt_ends_it_at_once() {
+    let server = Elasticsearch::start().unwrap();
+    server.faults().always(Fault::Hang);
+    let site = Site::new(&format!(
+        "[service]\ndata_dir = 'data'\nshutdown_timeout = '1h'\napi = {{ listen = '127.0.0.1:0' }}\n{TAIL_JSON}{}",
+        elasticsearch(&server, "batch = { timeout = '10ms' }")
+    ));
+    site.write("app.log", numbered(0, 100));
+    let running = site.start();
+    running.wait_for("a request", |_| server.requests() > 0);
+    running.interrupt();
+    running.wait_for("it to say so", |running| running.stderr().contains("gets 3600s"));
+    running.interrupt();
+    let outcome = running.end();
+    let ledger = outcome.ledger(0);
+    assert_eq!((ledger.input("in", "in_flight"), ledger.output("es", "in_flight")), (100, 100));
+    server.faults().heal();
+    site.once().all_well();
+    assert_numbered(&server, 100);
+}
+
+#[test]
 fn a_run_to_the_end_shows_the_ledger_on_one_screen() {
     let server = Elasticsearch::start().unwrap();
     let site = Site::new(&format!(
-        "{TAIL_JSON}[[filter]]\nname = 'odd'\ntype = 'drop'\nwhen = 'n in [1, 3, 5]'\n{}",
+        "{TAIL_JSON}[[filter]]\nname = 'odd'\ntype = 'drop'\nwhen = 'n in [1, 3, 5]'\n\
+         [[filter]]\nname = 'vain'\ntype = 'modify'\nwhen = 'n < 10'\nset = {{ 'list[5]' = 1 }}\n{}",
         elasticsearch(&server, "")
     ));
     site.write("app.log", numbered(0, 1200));
     let outcome = site.once();
     outcome.all_well();
-    for wanted in
-        ["received 1,200 = settled 1,200", "odd", "dropped 3 (filtered 3)", "delivered 1,197", "The ledger balances."]
-    {
+    for wanted in [
+        "received 1,200 = settled 1,200",
+        "odd",
+        "dropped 3 (filtered 3)",
+        "(failed 7)",
+        "delivered 1,197",
+        "The ledger balances.",
+    ] {
         assert!(outcome.stderr.contains(wanted), "no {wanted} in\n{}", outcome.stderr);
     }
     assert!(outcome.stderr.lines().count() < 25, "{}", outcome.stderr);

@@ -48,11 +48,12 @@ impl Labels {
         const EXAMPLE: &str = "for example: labels = { job = \"app\", level = \"{level}\" }";
         let mut all: Vec<Label> =
             settings.map::<Template>("labels").into_iter().map(|(name, value)| Label { name, value }).collect();
-        if !settings.has("labels") {
+        let Some(value) = settings.value("labels") else {
             return Err(settings.missing("labels", "{ job = \"app\" }"));
-        }
+        };
         let mut failed = None;
-        if all.is_empty() {
+        // Those that can't be read are reported already.
+        if value.entries()?.is_empty() {
             failed = Some(settings.error_at("labels", "`labels` must name at least one label", EXAMPLE));
         }
         if all.len() > MAX_LABELS {
@@ -64,11 +65,8 @@ impl Labels {
             failed = check_name(settings, "labels", &label.name).or(failed);
             if label.value.is_literal() == Some("") {
                 let message = format!("the label `{}` is empty", label.name);
-                failed = Some(settings.error_at(
-                    "labels",
-                    message,
-                    "leave it out: Loki does not tell an empty label from none",
-                ));
+                let help = "leave it out: Loki does not tell an empty label from none";
+                failed = Some(settings.error_at_key("labels", &label.name, message, help));
             }
         }
         all.sort_by(|a, b| a.name.cmp(&b.name));
@@ -178,5 +176,5 @@ pub(crate) fn check_name(settings: &Section, key: &str, name: &str) -> Option<Re
     }
     let message =
         format!("`{name}` can't be a name in `{key}`: letters, digits and `_` make one, and no digit comes first");
-    Some(settings.error_at(key, message, format!("write `{fixed}`")))
+    Some(settings.error_at_key(key, name, message, format!("write `{fixed}`")))
 }

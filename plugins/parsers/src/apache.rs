@@ -139,11 +139,10 @@ fn split(line: &[u8]) -> Result<Fields, &'static str> {
         fields.set(field, line, at..end);
         at = end + 1;
     }
-    let open = open_bracket(line, at).ok_or("a time in brackets")?;
-    fields.set(USER, line, at..open - 1);
-    let close = open + 1 + short(&line[open + 1..], b']').ok_or("a time in brackets")?;
-    fields.set(TIME, line, open + 1..close);
-    let span = quoted(line, close + 1).ok_or("the request in quotes")?;
+    let time = time(line, at).ok_or("a time in brackets and the request in quotes")?;
+    fields.set(USER, line, at..time.start - 2);
+    let span = quoted(line, time.end + 1).ok_or("the request in quotes")?;
+    fields.set(TIME, line, time);
     at = span.end + 1;
     request(&mut fields, line, span);
     for (field, what) in [(STATUS, "a status"), (SIZE, "a size")] {
@@ -167,17 +166,19 @@ fn short(line: &[u8], needle: u8) -> Option<usize> {
     line.iter().position(|&b| b == needle)
 }
 
-/// Where the bracket before the time is, behind a user that begins at `from`. The user may hold brackets; the time begins
-/// with a digit and has a slash behind the day.
-fn open_bracket(line: &[u8], from: usize) -> Option<usize> {
-    let mut at = from;
+/// The inside of the brackets around the time, behind a user that begins at `from`. The user may hold brackets, too: the
+/// time begins with the day, two characters before a slash, holds no bracket, and the request's quote follows it. Servers
+/// escape quotes in a user's name, so no client can move the time.
+fn time(line: &[u8], from: usize) -> Option<Range<usize>> {
+    let mut open = from + memchr(b'[', &line[from..])?;
     loop {
-        at += memchr(b'[', &line[at..])?;
-        let time = line.get(at + 1..at + 4).is_some_and(|t| t[0].is_ascii_digit() && t[2] == b'/');
-        if time && at > from && line[at - 1] == b' ' {
-            return Some(at);
+        let start = open + 1;
+        let end = start + line[start..].iter().position(|b| matches!(b, b'[' | b']'))?;
+        let day = matches!(line[start..end], [b'0'..=b'9', _, b'/', ..]);
+        if day && open > from && line[open - 1] == b' ' && line[end..].starts_with(b"] \"") {
+            return Some(start..end);
         }
-        at += 1;
+        open = end + memchr(b'[', &line[end..])?;
     }
 }
 

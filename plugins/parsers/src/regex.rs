@@ -82,7 +82,8 @@ fn check(settings: &Section, pattern: &regex::Regex, types: &[(String, Type)]) {
         if !names.contains(&name.as_str()) {
             let known = suiro_sdk::settings::enumerate(names.iter().copied(), "and");
             let help = if known.is_empty() { String::new() } else { format!("its groups are {known}") };
-            settings.error_at("types", format!("`types` names `{name}`, which is no group of `pattern`"), help);
+            let message = format!("`types` names `{name}`, which is no group of `pattern`");
+            settings.error_at_key("types", name, message, help);
         }
     }
 }

@@ -105,9 +105,11 @@ fn bench(c: &mut Criterion) {
         ),
     ] {
         let path = folder.path().join("guest.wasm");
-        std::fs::write(&path, wat::parse_str(guest(record)).expect("the guests are sound")).expect("the folder takes it");
+        std::fs::write(&path, wat::parse_str(guest(record)).expect("the guests are sound"))
+            .expect("the folder takes it");
         let load = Load { path, abi: None, function: None, sha256: None };
-        let program = Arc::new(load.check().and_then(|checked| checked.compile(Metering::Time, None)).expect("it loads"));
+        let program =
+            Arc::new(load.check().and_then(|checked| checked.compile(Metering::Time, None)).expect("it loads"));
         let around = Surroundings::new("bench".into(), &Value::Object(vec![]), Arc::new(Metrics::default()), |_, _| {});
         let sandbox = Sandbox { memory: 64 << 20, bounds: Bounds::default(), format: Format::Json };
         let mut instance = Instance::new(&program, &Arc::new(around), &sandbox).expect("it starts");

@@ -43,9 +43,11 @@ impl Cache {
             return Ok(module);
         }
         let module = engine::compile(engine, bytes)?;
-        if let Err(error) = module.serialize().map_err(|error| error.to_string()).and_then(|code| {
-            self.keep(&path, &key, &code).map_err(|error| error.to_string())
-        }) {
+        if let Err(error) = module
+            .serialize()
+            .map_err(|error| error.to_string())
+            .and_then(|code| self.keep(&path, &key, &code).map_err(|error| error.to_string()))
+        {
             tracing::warn!(folder = %self.folder.display(), "the compiled module is not kept: {error}; it is compiled again at the next start");
         }
         Ok(module)
@@ -66,7 +68,9 @@ impl Cache {
     fn keep(&self, path: &Path, key: &[u8; 32], code: &[u8]) -> std::io::Result<()> {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
         if !is_private(&self.folder) {
-            return Err(std::io::Error::other("others may write to the folder: it must have mode 0700 and be the agent's"));
+            return Err(std::io::Error::other(
+                "others may write to the folder: it must have mode 0700 and be the agent's",
+            ));
         }
         let new = path.with_extension(format!("{}.new", std::process::id()));
         let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
@@ -91,7 +95,9 @@ impl Cache {
 /// Whether the folder is the agent's user's, and nobody else may do anything in it.
 fn is_private(folder: &Path) -> bool {
     // The owner of one's own entry in /proc is the effective user.
-    let (Ok(folder), Ok(own)) = (std::fs::symlink_metadata(folder), std::fs::metadata("/proc/self")) else { return false };
+    let (Ok(folder), Ok(own)) = (std::fs::symlink_metadata(folder), std::fs::metadata("/proc/self")) else {
+        return false;
+    };
     folder.is_dir() && folder.uid() == own.uid() && folder.mode() & 0o077 == 0
 }
 

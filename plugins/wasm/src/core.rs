@@ -70,14 +70,13 @@ impl Core {
         let cache = Cache::new(&setup.data_dir);
         let name = setup.name.clone();
         let own = name.clone();
-        let around = Surroundings::new(name.clone(), &settings.config, setup.metrics.clone(), move |level, line| {
-            match level {
+        let around =
+            Surroundings::new(name.clone(), &settings.config, setup.metrics.clone(), move |level, line| match level {
                 LogLevel::Error => tracing::error!(filter = %own, "{line}"),
                 LogLevel::Warn => tracing::warn!(filter = %own, "{line}"),
                 LogLevel::Info => tracing::info!(filter = %own, "{line}"),
                 LogLevel::Debug => tracing::debug!(filter = %own, "{line}"),
-            }
-        });
+            });
         let watch = Watch::of(&settings.load.path);
         let program = Arc::new(settings.checked.compile(Metering::Time, Some(&cache))?);
         let core = Core {
@@ -163,7 +162,8 @@ impl Core {
                 self.health.ok();
             }
             Err(refusal) => {
-                let why = format!("{path} changed, and can't be used: {}; the module before it goes on", refusal.message);
+                let why =
+                    format!("{path} changed, and can't be used: {}; the module before it goes on", refusal.message);
                 tracing::error!(filter = %self.name(), "{why}");
                 self.metrics.failed_reloads.add(1);
                 self.health.degraded(&why);
@@ -224,7 +224,11 @@ impl FilterMetrics {
         let counter = |name, help| metrics.counter(name, help, &labels);
         let failures = [FailureKind::Trap, FailureKind::Timeout, FailureKind::Memory, FailureKind::Start].map(|kind| {
             let labels = [("filter", &*setup.name), ("reason", kind.name())];
-            metrics.counter("suiro_wasm_failed_calls_total", "Calls that failed, those that look for the reason included", &labels)
+            metrics.counter(
+                "suiro_wasm_failed_calls_total",
+                "Calls that failed, those that look for the reason included",
+                &labels,
+            )
         });
         FilterMetrics {
             calls: counter("suiro_wasm_calls_total", "Calls of the guest"),

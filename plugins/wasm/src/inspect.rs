@@ -218,7 +218,10 @@ impl Inspection {
                 Some(Item::Function(ty)) if ty == fluentbit::FUNCTION => name,
                 Some(Item::Function(ty)) => {
                     let message = format!("it exports `{name}` as {ty}; a filter is {}", fluentbit::FUNCTION);
-                    return Err(Refusal::new(message, "its arguments are tag, length, seconds, nanoseconds, record, length"));
+                    return Err(Refusal::new(
+                        message,
+                        "its arguments are tag, length, seconds, nanoseconds, record, length",
+                    ));
                 }
                 _ => {
                     let names: Vec<&str> = fitting().collect();
@@ -300,7 +303,10 @@ fn refuse_others(bytes: &[u8]) -> Result<(), Refusal> {
     }
     if bytes.starts_with(b"\0aot") {
         let message = "it is compiled ahead of time for another runtime (.aot)";
-        return Err(Refusal::new(message, "give the .wasm it was made of: the agent compiles it itself, and keeps the result"));
+        return Err(Refusal::new(
+            message,
+            "give the .wasm it was made of: the agent compiles it itself, and keeps the result",
+        ));
     }
     if bytes.starts_with(b"\0asm") && bytes.get(4..8).is_some_and(|version| version == [0x0d, 0, 1, 0]) {
         let message = "it is a component, and filters are core modules";
@@ -322,7 +328,9 @@ fn help_for(module: &str) -> &'static str {
         link::MODULE => "suiro_v1.md lists what there is",
         wasi::MODULE => "filters have clocks, random numbers and standard output, nothing else of WASI",
         "wasi_unstable" => "build it for wasi_snapshot_preview1",
-        "env" | "a" => "a function that is declared and defined nowhere? An Emscripten or wasm-bindgen build needs its JavaScript",
+        "env" | "a" => {
+            "a function that is declared and defined nowhere? An Emscripten or wasm-bindgen build needs its JavaScript"
+        }
         "__wbindgen_placeholder__" | "wbg" => "it is built for wasm-bindgen: a filter has no JavaScript around it",
         _ => "",
     }

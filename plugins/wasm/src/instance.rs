@@ -151,12 +151,15 @@ impl Instance {
                 let version = instance.get_typed_func::<(), i32>(&mut store, "suiro_version").map_err(failed)?;
                 let version = version.call(&mut store, ()).map_err(failed)?;
                 if version != 1 {
-                    return Err(start(&format!("it wants version {version} of the interface; the agent has version 1")));
+                    return Err(start(&format!(
+                        "it wants version {version} of the interface; the agent has version 1"
+                    )));
                 }
                 if let Ok(init) = instance.get_typed_func::<(), i32>(&mut store, "init") {
                     let code = init.call(&mut store, ()).map_err(failed)?;
                     if code != 0 {
-                        let detail = format!("its `init` answered {code}: it can't work as configured; its log says why");
+                        let detail =
+                            format!("its `init` answered {code}: it can't work as configured; its log says why");
                         return Err(start(&detail));
                     }
                 }

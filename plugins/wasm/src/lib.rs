@@ -34,6 +34,9 @@ mod watch;
 
 pub mod view;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::{Arc, OnceLock};
 
 use suiro_sdk::settings::{Reported, Section};

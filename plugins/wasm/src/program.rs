@@ -1,7 +1,7 @@
 //! A module that is ready to run: read, checked, compiled.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use sha2::{Digest as _, Sha256};
 use wasmtime::{Engine, InstancePre, Linker, Module};
@@ -42,6 +42,8 @@ pub struct Checked {
 pub struct Program {
     pub(crate) engine: Engine,
     pub(crate) pre: InstancePre<Host>,
+    /// Kept so that others find it.
+    _module: Arc<Module>,
     /// Its interface.
     pub interface: Interface,
     /// How it is metered.
@@ -81,10 +83,10 @@ impl Checked {
     pub fn compile(&self, metering: Metering, cache: Option<&Cache>) -> Result<Program, Refusal> {
         let refused = |error: String| Refusal::new(format!("it can't be compiled: {error}"), "");
         let engine = engine::engine(metering).map_err(|error| Refusal::new(error, ""))?;
-        let module = match cache {
+        let module = shared(metering, &self.sha256, || match cache {
             Some(cache) => cache.module(&engine, &self.bytes, &self.sha256),
             None => engine::compile(&engine, &self.bytes),
-        };
+        });
         let module = module.map_err(refused)?;
         let mut linker = Linker::new(&engine);
         let linked = match &self.interface {
@@ -93,7 +95,7 @@ impl Checked {
         };
         let pre = linked.and_then(|()| wasi::link(&mut linker)).and_then(|()| linker.instantiate_pre(&module));
         let pre = pre.map_err(|error| Refusal::new(format!("it can't be linked: {error:#}"), ""))?;
-        Ok(Program { engine, pre, interface: self.interface.clone(), metering, sha256: self.sha256 })
+        Ok(Program { engine, pre, _module: module, interface: self.interface.clone(), metering, sha256: self.sha256 })
     }
 }
 
@@ -101,6 +103,31 @@ impl std::fmt::Debug for Program {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Program").field("interface", &self.interface).field("sha256", &hex(&self.sha256)).finish()
     }
+}
+
+/// Modules that are in use, so that filters of the same module have its code once.
+static IN_USE: Mutex<Vec<InUse>> = Mutex::new(Vec::new());
+
+type InUse = (Metering, [u8; 32], Weak<Module>);
+
+/// The module with that hash: the one in use, or made.
+fn shared(
+    metering: Metering,
+    sha256: &[u8; 32],
+    make: impl FnOnce() -> Result<Module, String>,
+) -> Result<Arc<Module>, String> {
+    let lock = || IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut in_use = lock();
+    in_use.retain(|(.., module)| module.strong_count() > 0);
+    let found = in_use.iter().find(|(how, which, _)| *how == metering && which == sha256);
+    if let Some(module) = found.and_then(|(.., module)| module.upgrade()) {
+        return Ok(module);
+    }
+    // Compiling may take seconds: others are not kept waiting.
+    drop(in_use);
+    let module = Arc::new(make()?);
+    lock().push((metering, *sha256, Arc::downgrade(&module)));
+    Ok(module)
 }
 
 /// Reads a file that may be anything.

@@ -82,9 +82,9 @@ pub(crate) fn read(section: &Section) -> Result<Settings, Reported> {
 
     let (Some(module), Some(path)) = (module, path) else { return Err(section.missing("module", "\"filter.wasm\"")) };
     let load = Load { path, abi, function, sha256: sha256.transpose()? };
-    let checked = load.check().map_err(|refusal| {
-        module.error(format!("{}: {}", load.path.display(), refusal.message), refusal.help)
-    })?;
+    let checked = load
+        .check()
+        .map_err(|refusal| module.error(format!("{}: {}", load.path.display(), refusal.message), refusal.help))?;
     if checked.inspection.memory.is_some_and(|start| start > memory.bytes()) {
         let wants = ByteSize(checked.inspection.memory.unwrap_or(0).next_multiple_of(1 << 20));
         let message = format!("{}: it starts with {wants} of memory, and may have {memory}", load.path.display());
@@ -113,11 +113,12 @@ fn on_error(value: &Value) -> Result<OnError, Reported> {
     match word.strip_prefix("tag:") {
         Some(tag) if is_tag(tag) => Ok(OnError::Tag(tag.into())),
         Some(_) => {
-            let message = format!("the tag in `on_error` must have from 1 to {MAX_TAG} bytes, none of them control characters");
+            let message =
+                format!("the tag in `on_error` must have from 1 to {MAX_TAG} bytes, none of them control characters");
             Err(value.error(message, "for example: on_error = \"tag:failed\""))
         }
         None => {
-            let near = suiro_sdk::settings::nearest(word, ["dead_letter", "drop", "pass"].into_iter());
+            let near = suiro_sdk::settings::nearest(word, ["dead_letter", "drop", "pass"]);
             let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
             Err(value.error(format!("`on_error` must be {ON_ERROR}{near}"), ""))
         }

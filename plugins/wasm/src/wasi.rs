@@ -167,7 +167,8 @@ fn poll(memory: &mut [u8], arg: &impl Fn(usize) -> i32) -> std::result::Result<i
         return Err(EINVAL);
     }
     for i in 0..count {
-        let subscription: [u8; 48] = piece(memory, subscriptions.wrapping_add(i * 48), 48)?.try_into().unwrap_or([0; 48]);
+        let subscription: [u8; 48] =
+            piece(memory, subscriptions.wrapping_add(i * 48), 48)?.try_into().unwrap_or([0; 48]);
         let mut event = [0; 32];
         event[..8].copy_from_slice(&subscription[..8]);
         event[10] = subscription[8];

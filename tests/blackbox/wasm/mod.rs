@@ -1,6 +1,8 @@
 //! WASM filters, run by the agent: what they do to records, and what becomes of records when they fail.
 
+mod fluentbit;
 mod guests;
+mod hostile;
 mod works;
 
 use suiro_test_servers::Elasticsearch;

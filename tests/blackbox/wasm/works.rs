@@ -71,7 +71,9 @@ fn records_are_made_rerouted_and_given_up_on() {
              (drop (call $fail (local.get $rec) (i32.const 48) (i32.const 3))))))";
     let site = site(&each(parts), "", &server);
     let config = std::fs::read_to_string(site.path("suiro.toml")).unwrap();
-    site.configure(&format!("{config}match = 'app'\n[[output]]\nname = 'rest'\ntype = 'file'\nmatch = 'other'\npath = 'rest.jsonl'\n"));
+    site.configure(&format!(
+        "{config}match = 'app'\n[[output]]\nname = 'rest'\ntype = 'file'\nmatch = 'other'\npath = 'rest.jsonl'\n"
+    ));
     site.write("app.log", numbered(0, 5));
     let outcome = site.once();
     let ledger = outcome.ledger(1);
@@ -104,7 +106,11 @@ fn a_guest_reads_its_configuration() {
     without.write("app.log", numbered(0, 10));
     let outcome = without.once();
     assert_eq!(outcome.code(), 1);
-    assert!(outcome.stderr.contains("its `init` answered 1") && outcome.stderr.contains("guest.wasm"), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("its `init` answered 1") && outcome.stderr.contains("guest.wasm"),
+        "{}",
+        outcome.stderr
+    );
 }
 
 #[test]
@@ -113,7 +119,9 @@ fn what_was_compiled_is_kept() {
     let site = site(&guest("(func (export \"process\") (param i32))"), "", &server);
     site.write("app.log", numbered(0, 1));
     site.once().all_well();
-    let kept = || std::fs::read_dir(site.path("data/wasm-cache")).unwrap().map(|file| file.unwrap().path()).collect::<Vec<_>>();
+    let kept = || {
+        std::fs::read_dir(site.path("data/wasm-cache")).unwrap().map(|file| file.unwrap().path()).collect::<Vec<_>>()
+    };
     assert_eq!(kept().len(), 1);
     site.append("app.log", numbered(1, 1));
     site.once().all_well();

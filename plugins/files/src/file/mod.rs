@@ -24,6 +24,7 @@ mod tests;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -135,6 +136,8 @@ impl FileOutput {
         }
         let mut failed = None;
         let all = verdicts.is_empty() && groups.len() == 1;
+        // A path through another record's file is the record's fault: waiting would not mend it.
+        let chosen = self.path.template().first_foreign().is_some();
         for (path, rows, numbers) in groups {
             if sidecar::is_sidecar(&path) {
                 let detail = format!("{} is a file that the output keeps its own notes in", path.display());
@@ -144,6 +147,13 @@ impl FileOutput {
             }
             if let Err(error) = self.append(&path, &rows) {
                 let why = format!("can't write {}: {error}", path.display());
+                // A folder can't be made where a file is: it exists.
+                let hopeless = [ErrorKind::AlreadyExists, ErrorKind::NotADirectory, ErrorKind::InvalidFilename];
+                if chosen && hopeless.contains(&error.kind()) {
+                    let verdict = Verdict::Refused { reason: Reason::NOT_ALLOWED, detail: why };
+                    verdicts.extend(numbers.into_iter().map(|number| (number, verdict.clone())));
+                    continue;
+                }
                 verdicts.extend(numbers.into_iter().map(|number| (number, Verdict::Retry { why: why.clone() })));
                 failed = Some(why);
             }

@@ -275,6 +275,11 @@ fn one_path_that_fails_holds_up_no_other() {
         assert_eq!(text(folder.path().join(format!("by-{name}.log"))), format!("{name}\n"));
     }
     feed.settle(delivery);
+    // What no waiting mends is set aside.
+    let delivery = feed.delivery("a\na.log/x\n");
+    let Outcome::Partial(verdicts) = wait(out.deliver(&delivery)) else { panic!() };
+    assert!(matches!(&verdicts[..], [(1, Verdict::Refused { reason: Reason::NOT_ALLOWED, .. })]), "{verdicts:?}");
+    feed.settle(delivery);
     let out = output(folder.path(), "path = '/dev/full'");
     let delivery = feed.delivery("a\n");
     assert!(matches!(wait(out.deliver(&delivery)), Outcome::Retry { degraded: true, .. }));

@@ -11,7 +11,7 @@
 //!
 //! The first record of a key is held until its window ends and then goes on; those that repeat it meanwhile are absorbed.
 //! A field that is absent is a value of its own, but a record that has none of the fields, or for which the text can't be
-//! made, passes by.
+//! made, passes by. Sources and tags are not told apart unless the text names them.
 //!
 //! # Custody
 //!

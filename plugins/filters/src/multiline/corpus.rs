@@ -32,6 +32,12 @@ fn java() {
                 "java.lang.OutOfMemoryError: heap\n\tat X.y(X.java:1)",
                 "plain",
             ],
+            // Causes within causes, and the root cause first.
+            &[
+                "ERROR up\na.AException: 1\n\tat a.A.a(A.java:1)\nCaused by: b.BException: 2\n\tat b.B.b(B.java:2)\n\t... 1 more\nCaused by: c.CError\n\tat c.C.c(C.java:3)\n\t... 2 more",
+                "ERROR up\nc.CError: 3\n\tat c.C.c(C.java:3)\nWrapped by: a.AException: 1\n\tat a.A.a(A.java:1)",
+                "ok",
+            ],
             // An exception without a trace, and the next one: two events.
             &["a\nshop.OrderException", "shop.OrderException: again", "b"],
             &["WARN {\n  \"k\": 1\n}".split_once("\n}").unwrap().0, "}"],
@@ -81,6 +87,15 @@ fn go() {
             &[
                 "fatal error: all goroutines are asleep - deadlock!\n\ngoroutine 1 [chan receive]:\nmain.main()\n\t/src/main.go:4 +0x1d",
                 "panic: next",
+            ],
+            &[
+                "runtime: goroutine stack exceeds 1000000000-byte limit",
+                "fatal error: stack overflow\n\nruntime stack:\nruntime.throw({0x47f0f6?, 0x0?})\n\t/go/src/runtime/panic.go:1077 +0x5c\n\ngoroutine 1 [running]:\nmain.f(...)\n\t/src/main.go:3\n...additional frames elided...\ncreated by main.main in goroutine 1\n\t/src/main.go:9 +0x1d",
+                "next",
+            ],
+            &[
+                "SIGQUIT: quit\nPC=0x46d8e1 m=0 sigcode=0\n\ngoroutine 0 [idle]:\nruntime.futex()\n\t/go/src/runtime/sys_linux_amd64.s:557 +0x21\n\nrax    0xca\nrflags 0x286\ncs     0x33",
+                "next 0x33",
             ],
             &["one", "goroutine leak found", "f(x)"],
         ],

@@ -5,9 +5,9 @@
 //!
 //! | | also continues |
 //! | --- | --- |
-//! | `java` | the exception (`a.b.SomeException: text`) behind a line that is no part of a trace; `Caused by:`, `Suppressed:`, `... 12 more` |
+//! | `java` | the exception (`a.b.SomeException: text`) behind a line that is no part of a trace; `Caused by:`, `Wrapped by:`, `Suppressed:`, `... 12 more` |
 //! | `python` | `Traceback (most recent call last):`, the exception at its end, and what chains one trace to the next |
-//! | `go` | behind `panic:`, `fatal error:` or a logged line: `goroutine 1 [running]:`, the calls, `created by`, `[signal ...`, `exit status` |
+//! | `go` | behind `panic:`, `fatal error:` or a logged line: `goroutine 1 [running]:`, the calls, `created by`, `runtime stack:`, registers, `[signal ...`, `PC=...`, `exit status` |
 
 use regex::bytes::Regex;
 
@@ -94,6 +94,8 @@ fn is_indented(line: &[u8]) -> bool {
 fn java(state: State, line: &[u8]) -> Option<State> {
     let frame = is_indented(line)
         || line.starts_with(b"Caused by: ")
+        // Of loggers that print the root cause first.
+        || line.starts_with(b"Wrapped by: ")
         || line.starts_with(b"Suppressed: ")
         || (line.starts_with(b"... ") && line.ends_with(b" more"));
     // A second exception behind a trace is another event.
@@ -127,6 +129,9 @@ fn go(state: State, line: &[u8]) -> Option<State> {
     if line.starts_with(b"goroutine ") {
         return line.ends_with(b":").then_some(State::Trace);
     }
+    if line == b"runtime stack:" {
+        return Some(State::Trace);
+    }
     let call = || {
         let name = line.split(|&b| b == b'(').next().unwrap_or_default();
         line.ends_with(b")") && name.contains(&b'.') && !name.contains(&b' ')
@@ -138,9 +143,20 @@ fn go(state: State, line: &[u8]) -> Option<State> {
                 || line.starts_with(b"exit status ")
                 || line.starts_with(b"...")
                 || line.starts_with(b"panic(")
+                || is_register(line)
                 || call()
         }
-        State::Text | State::Ended => is_indented(line) || line.starts_with(b"[signal "),
+        State::Text | State::Ended => {
+            is_indented(line) || [&b"[signal "[..], b"PC="].iter().any(|head| line.starts_with(head))
+        }
     };
     more.then_some(state)
+}
+
+/// `rax    0x0`: what is printed at the end when a signal ends the process. The values stand below each other.
+fn is_register(line: &[u8]) -> bool {
+    let is_word = |text: &[u8]| !text.is_empty() && text.iter().all(u8::is_ascii_alphanumeric);
+    [7, 8].iter().filter_map(|&column| line.split_at_checked(column)).any(|(name, value)| {
+        name.ends_with(b" ") && is_word(name.trim_ascii_end()) && value.starts_with(b"0x") && is_word(value)
+    })
 }

@@ -62,6 +62,12 @@ fn users_and_agents_may_be_odd() {
     let body = &parse(&[&line])[0];
     assert!(body.contains(r#""user":"a [b] c [1""#), "{body}");
     assert!(body.contains(r#""agent":"Mozilla/4.08 [en] \\\"Win98\\\" ü; I ;Nav)""#), "{body}");
+    // Nor can a user's name stand for the time.
+    for name in ["x [01/", "x [01/] y", "x [10/Oct/2000:13:55:36 -0700] y", "x [10/Oct/2000:13:55:36 -0700] \\\"GET"] {
+        let line = COMBINED.replace("frank", name);
+        let body = &parse(&[&line])[0];
+        assert!(body.contains(r#""time":"10/Oct/2000:13:55:36 -0700","method":"GET""#), "{body}");
+    }
     // A time that is none leaves the record its time of reading.
     let line = COMBINED.replace("10/Oct", "99/Oct");
     let decoded = decode(Arc::new(Apache::default()), OnParseError::Drop, &[&line]);
@@ -93,7 +99,7 @@ fn other_lines_do_not_match() {
 }
 
 /// The same grammar as a regular expression.
-const REGEX: &str = r#"(?x)^(?<host>[^\ ]+)\ (?<ident>[^\ ]+)\ (?<user>.*?)\ \[(?<time>\d.?/[^\]]*)\]
+const REGEX: &str = r#"(?x)^(?<host>[^\ ]+)\ (?<ident>[^\ ]+)\ (?<user>.*?)\ \[(?<time>\d[^\]\[]/[^\]\[]*)\]
     \ "(?:[^"\\]|\\.)*"\ (?:\d{1,18}|-)\ (?:\d{1,18}|-)
     (?:\ "(?<referer>(?:[^"\\]|\\.)*)"\ "(?<agent>(?:[^"\\]|\\.)*)")?\s*$"#;
 

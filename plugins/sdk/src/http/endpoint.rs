@@ -64,10 +64,9 @@ impl Endpoint {
         let url = match Url::parse(text) {
             Ok(url) if has_scheme => url,
             _ if !has_scheme => {
-                return wrong(
-                    format!("a URL starts with http:// or https://, `{text}` does not"),
-                    &format!("write \"http://{text}\""),
-                );
+                // What may be a password is not repeated.
+                let meant = if text.contains('@') { "host:port" } else { text };
+                return wrong("a URL starts with http:// or https://".to_owned(), &format!("write \"http://{meant}\""));
             }
             Ok(_) => return wrong("this is not a URL".to_owned(), "write \"http://host:port\""),
             Err(error) => return wrong(format!("this is not a URL: {error}"), "write \"http://host:port\""),

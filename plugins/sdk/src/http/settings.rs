@@ -65,21 +65,15 @@ const OURS: [&str; 9] = [
 impl ClientSettings {
     /// Reads them. Unpack the result behind `settings.finish()?`, so that all mistakes are reported.
     pub fn read(settings: &Section, offer: Offer) -> Result<ClientSettings, Reported> {
-        let endpoints = if offer.several {
-            let endpoints = settings.list::<Endpoint>("url");
-            if !settings.has("url") {
-                Err(settings.missing("url", offer.url))
-            } else if endpoints.is_empty() {
-                Err(settings.error_at(
-                    "url",
-                    "`url` must name at least one URL",
-                    format!("for example: url = {}", offer.url),
-                ))
-            } else {
-                Ok(endpoints)
-            }
-        } else {
-            settings.require::<Endpoint>("url", offer.url).map(|endpoint| vec![endpoint])
+        let endpoints = match settings.value("url") {
+            None => Err(settings.missing("url", offer.url)),
+            Some(value) if offer.several => match value.read::<Vec<Endpoint>>() {
+                Ok(endpoints) if endpoints.is_empty() => {
+                    Err(value.error("`url` must name at least one URL", format!("for example: url = {}", offer.url)))
+                }
+                read => read,
+            },
+            Some(value) => value.read().map(|endpoint| vec![endpoint]),
         };
         let auth = Auth::read(settings, offer.api_key);
         let tls = Tls::read(settings);
@@ -123,7 +117,7 @@ fn read_headers(settings: &Section) -> Result<HeaderMap, Reported> {
     let mut headers = HeaderMap::new();
     let mut failed = None;
     for (name, value) in settings.map::<Secret>("headers") {
-        let mut report = |message: String| failed = Some(settings.error_at("headers", message, ""));
+        let mut report = |message: String| failed = Some(settings.error_at_key("headers", &name, message, ""));
         let Ok(key) = HeaderName::from_bytes(name.as_bytes()) else {
             report(format!("`{name}` can't be the name of a header"));
             continue;
@@ -188,6 +182,7 @@ mod tests {
             ("url = []", "at least one URL"),
             ("url = 'h:1'", "starts with http://"),
             ("url = 'http://u:pa55@h'", "no user and password"),
+            ("url = 'u:pa55@h:1'", "starts with http://"),
             ("url = 'http://h'\ntls = { }", "plain http"),
             ("url = 'https://h'\ntls = { cert_file = '/c.pem' }", "needs a `key_file`"),
             ("url = 'https://h'\ntls = { ca_file = '/no/such/file.pem' }", "can't read /no/such/file.pem"),
@@ -205,6 +200,7 @@ mod tests {
             let (settings, shown) = read(text);
             assert!(settings.is_err(), "{text}");
             assert!(shown.contains(message), "{text}:\n{shown}");
+            assert_eq!(shown.matches("error: ").count(), 1, "{shown}");
             assert!(!shown.contains("pa55"), "{shown}");
         }
     }

@@ -51,6 +51,17 @@ impl Glob {
         self.pieces.len() > 1 && self.pieces.iter().all(|piece| piece.text.is_empty())
     }
 
+    /// Whether a text that begins with `prefix` may fit. `false` is certain.
+    pub fn may_match(&self, prefix: &str) -> bool {
+        match self.text.find(['*', '?']) {
+            Some(wild) => {
+                let head = &self.text[..wild];
+                head.starts_with(prefix) || prefix.starts_with(head)
+            }
+            None => self.text.starts_with(prefix),
+        }
+    }
+
     /// Whether the whole of `text` fits.
     pub fn matches(&self, text: &str) -> bool {
         let [first, between @ .., last] = self.pieces.as_slice() else {
@@ -171,6 +182,14 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn a_prefix_that_can_not_match_does_not(glob in "[aé.*?]{1,8}", prefix in "[aé.]{0,4}", rest in "[aé.]{0,6}") {
+            if !Glob::parse(&glob).unwrap().may_match(&prefix) {
+                let text = format!("{prefix}{rest}");
+                prop_assert!(!matches(&glob, &text), "{} {}", glob, text);
+            }
+        }
 
         #[test]
         fn is_the_definition(glob in "[aé.*?]{1,8}", text in "[aé.]{0,10}") {

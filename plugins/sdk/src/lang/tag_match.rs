@@ -43,6 +43,11 @@ impl TagMatch {
         wanted && !self.except.iter().any(|glob| glob.matches(tag))
     }
 
+    /// Whether a tag that begins with `prefix` may be taken. `false` is certain.
+    pub fn may_match(&self, prefix: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|glob| glob.may_match(prefix))
+    }
+
     /// Whether it takes every tag.
     pub fn matches_all(&self) -> bool {
         self.except.is_empty() && (self.only.is_empty() || self.only.iter().any(Glob::matches_all))
@@ -66,6 +71,8 @@ mod tests {
         assert!(TagMatch::default().matches("") && TagMatch::default().matches_all());
         assert!(TagMatch::parse(["*"]).unwrap().matches_all());
         assert!(!but.matches_all() && !both.matches_all());
+        assert!(both.may_match("kub") && both.may_match("kube.x") && both.may_match("") && but.may_match("a"));
+        assert!(!both.may_match("app."));
     }
 
     #[test]

@@ -218,6 +218,22 @@ impl Section {
         }
     }
 
+    /// Reports that something is wrong with a key of the table `table`, as [`Section::map`] gave it.
+    pub fn error_at_key(
+        &self,
+        table: &str,
+        key: &str,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Reported {
+        let entries = self.value(table).and_then(|value| value.entries().ok());
+        let entry = entries.and_then(|entries| entries.into_iter().find(|entry| entry.key == key));
+        match entry {
+            Some(entry) => self.state.report(Diagnostic::error(Some(entry.key_place), message, help)),
+            None => self.error_at(table, message, help),
+        }
+    }
+
     /// Reports that something is wrong with the table as a whole.
     pub fn error(&self, message: impl Into<String>, help: impl Into<String>) -> Reported {
         self.state.report(Diagnostic::error(Some(self.place()), message, help))

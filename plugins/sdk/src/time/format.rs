@@ -11,7 +11,8 @@
 //! own, `auto` and `rfc3339` also take times without an offset. A local time that a change of clocks skips is moved
 //! forward by the gap; of one that comes twice, the first is meant.
 //!
-//! A format without a year (`%b %d %H:%M:%S`, syslog's) takes the year that brings the time nearest to when it was read.
+//! A format without a year (`%b %d %H:%M:%S`, syslog's) takes the latest year that puts the time no more than a day after
+//! it was read: logs are of the past, and clocks differ.
 
 use std::borrow::Cow;
 
@@ -31,6 +32,10 @@ use crate::settings::{Section, nearest};
 const MAX_TEXT: usize = 256;
 /// The common log format.
 const CLF: &str = "%d/%b/%Y:%H:%M:%S %z";
+/// How far a time without a year may lie in the future.
+const AHEAD: i64 = 86_400 * SECOND;
+/// Years in which each day comes, the 29th of February too.
+const YEARS: i64 = 8;
 /// Seconds below which `auto` doesn't take a number for an epoch.
 const FIRST_EPOCH: i64 = 100_000_000;
 
@@ -203,11 +208,11 @@ impl TimeFormat {
             return self.settle(&read);
         }
         let (year, ..) = date_of(near.div_euclid(86_400 * SECOND));
-        let candidates = (year - 1..=year + 1).filter_map(|year| {
+        let mut candidates = (year - YEARS..=year + 1).rev().filter_map(|year| {
             read.set_year(i16::try_from(year).ok()).ok()?;
             self.settle(&read)
         });
-        candidates.min_by_key(|time| time.abs_diff(near))
+        candidates.find(|&time| time <= near.saturating_add(AHEAD))
     }
 
     fn settle(&self, read: &BrokenDownTime) -> Option<i64> {

@@ -166,13 +166,19 @@ fn reads_formats() {
 }
 
 #[test]
-fn a_missing_year_is_the_nearest() {
+fn a_missing_year_is_the_latest_that_is_not_ahead() {
     let format = TimeFormat::parse("%b %d %H:%M:%S", None).unwrap();
     let january = 1_704_067_200 * SECOND + SECOND;
     let read = |text: &str, near| format.read_text(text.as_bytes(), near).map(written);
     assert_eq!(read("Dec 31 23:59:59", january).as_deref(), Some("2023-12-31T23:59:59Z"));
     assert_eq!(read("Jan 01 00:00:05", january).as_deref(), Some("2024-01-01T00:00:05Z"));
     assert_eq!(read("Jan 01 00:00:05", january - 5 * SECOND).as_deref(), Some("2024-01-01T00:00:05Z"));
+    // A file of last winter, read in autumn, is not of next winter.
+    let november = january - 40 * 86_400 * SECOND;
+    assert_eq!(read("Jan 01 00:00:05", november).as_deref(), Some("2023-01-01T00:00:05Z"));
+    assert_eq!(read("Nov 22 00:00:05", november).as_deref(), Some("2023-11-22T00:00:05Z"));
+    assert_eq!(read("Nov 24 00:00:05", november).as_deref(), Some("2022-11-24T00:00:05Z"));
+    assert_eq!(read("Feb 29 00:00:00", november).as_deref(), Some("2020-02-29T00:00:00Z"));
     assert_eq!(read("Feb 29 00:00:00", NEAR).as_deref(), Some("2024-02-29T00:00:00Z"));
     assert_eq!(read("Feb 30 00:00:00", NEAR), None);
 }

@@ -143,7 +143,9 @@ fn serve(caller: &mut Caller<'_, Host>, name: &'static str, args: [i32; 4]) -> R
             target.fill(args[1] as u8);
             args[0]
         }),
-        "memcmp" => range(memory, a, c).map(|left| left.to_vec()).and_then(|left| Some(order(&left, range(memory, b, c)?))),
+        "memcmp" => {
+            range(memory, a, c).map(|left| left.to_vec()).and_then(|left| Some(order(&left, range(memory, b, c)?)))
+        }
         "strlen" => text(memory, a).map(|text| text.len() as i32),
         "strcmp" => text(memory, a).zip(text(memory, b)).map(|(a, b)| order(a, b)),
         "strncmp" => {
@@ -161,7 +163,8 @@ fn serve(caller: &mut Caller<'_, Host>, name: &'static str, args: [i32; 4]) -> R
             at.map_or(0, |at| (a + at) as i32)
         }),
         "strstr" => text(memory, a).zip(text(memory, b)).map(|(text, wanted)| {
-            let at = if wanted.is_empty() { Some(0) } else { text.windows(wanted.len()).position(|part| part == wanted) };
+            let at =
+                if wanted.is_empty() { Some(0) } else { text.windows(wanted.len()).position(|part| part == wanted) };
             at.map_or(0, |at| (a + at) as i32)
         }),
         "atoi" => text(memory, a).map(|text| {
@@ -362,7 +365,11 @@ impl Spec {
     fn write(&self, conversion: u8, long: bool, args: &mut Args<'_>, out: &mut Vec<u8>) -> Option<()> {
         let plus = if self.plus { "+" } else { "" };
         let unsigned = |args: &mut Args<'_>| {
-            if long { args.long().map(i64::cast_unsigned) } else { args.word().map(|word| u64::from(word.cast_unsigned())) }
+            if long {
+                args.long().map(i64::cast_unsigned)
+            } else {
+                args.word().map(|word| u64::from(word.cast_unsigned()))
+            }
         };
         let (sign, digits): (&str, Vec<u8>) = match conversion {
             b'%' => {
@@ -438,7 +445,11 @@ mod tests {
             ("%x %X %o %c %u", words(&[255, 255, 8, 65, -1]), "ff FF 10 A 4294967295"),
             ("%.2s|%*d|%.*s", words(&[64, 4, 7, 3, 64]), "te|   7|tex"),
             ("%lld %ld", [i64::MIN.to_le_bytes().to_vec(), words(&[9])].concat(), "-9223372036854775808 9"),
-            ("%d %.2f %g", [words(&[1, 0]), 1.005e3_f64.to_le_bytes().to_vec(), 0.5_f64.to_le_bytes().to_vec()].concat(), "1 1005.00 0.5"),
+            (
+                "%d %.2f %g",
+                [words(&[1, 0]), 1.005e3_f64.to_le_bytes().to_vec(), 0.5_f64.to_le_bytes().to_vec()].concat(),
+                "1 1005.00 0.5",
+            ),
             ("%", Vec::new(), ""),
             ("%q", Vec::new(), "%q"),
         ] {

@@ -113,9 +113,7 @@ impl Effects {
                 Fate::Failed(why.map_or("", |i| &self.failures[i].1))
             }
             Some(Course::Stays) | None => match self.tag_of.get(at) {
-                Some(&index) if index != NO_TAG => {
-                    self.tags.get(usize::from(index)).map_or(Fate::Stays, Fate::Tagged)
-                }
+                Some(&index) if index != NO_TAG => self.tags.get(usize::from(index)).map_or(Fate::Stays, Fate::Tagged),
                 _ => Fate::Stays,
             },
         }

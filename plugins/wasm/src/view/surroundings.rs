@@ -25,13 +25,15 @@ pub struct Surroundings {
     name: Arc<str>,
     /// `config`, as the one record of a batch: paths work as they do in records.
     config: Batch,
-    log: Box<dyn Fn(LogLevel, &str) + Send + Sync>,
+    log: Log,
     pace: Mutex<Pace>,
     metrics: Arc<Metrics>,
     names: Mutex<Vec<(Box<str>, bool)>>,
     left_out: Counter,
     salt: u64,
 }
+
+type Log = Box<dyn Fn(LogLevel, &str) + Send + Sync>;
 
 /// How important a line of a guest's log is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,9 +81,11 @@ impl Surroundings {
         }
         batch.rows.push(Row::new(root, 0, 0, 0));
         let labels = [("filter", &*name)];
-        let left_out = metrics.counter("suiro_wasm_log_left_out_total", "Lines of a filter's log beyond its rate", &labels);
+        let left_out =
+            metrics.counter("suiro_wasm_log_left_out_total", "Lines of a filter's log beyond its rate", &labels);
         // FNV-1a: the same in every version, since ids of records are made of it.
-        let salt = name.bytes().fold(0xcbf2_9ce4_8422_2325, |h: u64, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+        let salt =
+            name.bytes().fold(0xcbf2_9ce4_8422_2325, |h: u64, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
         Surroundings {
             config: batch,
             log: Box::new(log),

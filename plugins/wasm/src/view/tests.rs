@@ -41,6 +41,7 @@ struct Rig {
     memory: Vec<u8>,
     batch: Batch,
     said: Arc<std::sync::Mutex<Vec<String>>>,
+    metrics: Arc<Metrics>,
 }
 
 impl Rig {
@@ -52,12 +53,14 @@ impl Rig {
         let said = Arc::new(std::sync::Mutex::new(Vec::new()));
         let lines = said.clone();
         let log = move |level: LogLevel, line: &str| lines.lock().unwrap().push(format!("{level:?}: {line}"));
-        let around = Surroundings::new("test".into(), &config, Arc::new(Metrics::default()), log);
+        let metrics = Arc::new(Metrics::default());
+        let around = Surroundings::new("test".into(), &config, metrics.clone(), log);
         let mut rig = Rig {
             view: View::new(Arc::new(around), Bounds::default()),
             memory: vec![0; 64 << 10],
             batch: batch(),
             said,
+            metrics,
         };
         rig.view.begin(&mut rig.batch);
         rig
@@ -121,9 +124,17 @@ fn reads_every_kind_of_value() {
         (4, "level", Err(Code::Invalid)),
         (-1, "level", Err(Code::Invalid)),
     ] {
-        assert_eq!(rig.get(rec, path).as_deref(), want.as_ref().map_err(|code| code).copied(), "{path} of {rec}");
+        assert_eq!(rig.get(rec, path).as_deref(), want.as_ref().copied(), "{path} of {rec}");
     }
-    let kinds = [(0, "ok", 1), (0, "n", 2), (1, "n", 3), (2, "big", 2), (0, "level", 4), (0, "user.tags", 6), (2, "nothing", 0)];
+    let kinds = [
+        (0, "ok", 1),
+        (0, "n", 2),
+        (1, "n", 3),
+        (2, "big", 2),
+        (0, "level", 4),
+        (0, "user.tags", 6),
+        (2, "nothing", 0),
+    ];
     for (rec, path, kind) in kinds {
         let field = rig.field(path);
         assert_eq!(rig.view.kind(&mut rig.memory, rec, field), Ok(kind), "{path}");
@@ -293,7 +304,6 @@ fn limits_hold() {
     for i in 0..MAX_FIELDS {
         rig.field(&format!("f{i}"));
     }
-    assert_eq!(rig.field("one more"), Code::BadText as i32);
     assert_eq!(rig.field("one_more"), Code::Full as i32);
 }
 
@@ -323,7 +333,7 @@ fn surroundings_answer() {
     assert_eq!(rig.view.gauge(&mut rig.memory, ptr, len, 0.5), Ok(0));
     let shown = |rig: &Rig| {
         let mut text = String::new();
-        rig.view.around.metrics.render(&mut text);
+        rig.metrics.render(&mut text);
         text
     };
     assert!(shown(&rig).contains("suiro_wasm_custom_total{filter=\"test\",name=\"hits\"} 0"));
@@ -343,8 +353,22 @@ fn surroundings_answer() {
 
 /// Texts that lie about in the memory, at multiples of 64.
 const LYING: [&str; 16] = [
-    "level", "n", "user.name", "user.tags[0]", "a.b", "@time", "@tag", "@severity", "@attributes.x", "{}",
-    r#"{"x":[1,"y"]}"#, "[1,2]", "\"text\"", "nonsense{", "\u{e9}", "new.deep.key",
+    "level",
+    "n",
+    "user.name",
+    "user.tags[0]",
+    "a.b",
+    "@time",
+    "@tag",
+    "@severity",
+    "@attributes.x",
+    "{}",
+    r#"{"x":[1,"y"]}"#,
+    "[1,2]",
+    "\"text\"",
+    "nonsense{",
+    "\u{e9}",
+    "new.deep.key",
 ];
 
 /// Arguments as guests give them: sound ones, near misses, and anything.

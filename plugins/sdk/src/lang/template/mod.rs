@@ -90,6 +90,14 @@ impl Template {
         })
     }
 
+    /// Those without a default.
+    pub fn required_paths(&self) -> impl Iterator<Item = &Path> {
+        self.segments.iter().filter_map(|segment| match segment {
+            Segment::Field { path, default: None } => Some(path),
+            _ => None,
+        })
+    }
+
     /// The first field whose value a record, a tag or a resource chooses, rather than the configuration or the clock.
     pub fn first_foreign(&self) -> Option<&Path> {
         self.paths().find(|path| !matches!(path.root(), PathRoot::Input | PathRoot::Signal))

@@ -47,6 +47,8 @@ fn renders_fields() {
 
 #[test]
 fn says_what_it_is() {
+    let template = Template::parse("{a|x}{b}").unwrap();
+    assert_eq!(template.required_paths().map(Path::as_str).collect::<Vec<_>>(), ["b"]);
     let template = Template::parse("a{{-{b.c}{@time:%Y}{@input}").unwrap();
     assert_eq!(template.is_literal(), None);
     assert_eq!(template.literal_prefix(), "a{-");
