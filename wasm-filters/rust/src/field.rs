@@ -27,6 +27,9 @@ pub struct Field {
     id: AtomicI32,
 }
 
+/// The value the walk is at.
+pub(crate) static AT: Field = Field { path: Cow::Borrowed(""), id: AtomicI32::new(sys::AT) };
+
 /// The field of this path: `record.str(field!("level"))`. It is resolved once, however often the line is run.
 #[macro_export]
 macro_rules! field {
@@ -37,9 +40,6 @@ macro_rules! field {
 }
 
 impl Field {
-    /// The value the walk is at.
-    pub(crate) const AT: Field = Field { path: Cow::Borrowed(""), id: AtomicI32::new(sys::AT) };
-
     /// A field by a path that is known to be one. Where it is not, the agent's log says so, and the field is absent from
     /// all records and can't be set.
     pub const fn new(path: &'static str) -> Field {

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 
+use crate::field::AT;
 use crate::texts::Texts;
 use crate::value::{Kind, Kinds, Value};
 use crate::{Error, Field, sys};
@@ -196,7 +197,7 @@ impl Walked<'_> {
     /// What kind of value it is.
     #[inline]
     pub fn kind(&self) -> Option<Kind> {
-        self.record.kind(&Field::AT)
+        self.record.kind(&AT)
     }
 
     /// Where it is: a path that [`Field::parse`] takes.
@@ -208,16 +209,16 @@ impl Walked<'_> {
     /// Sets it. It is not walked again.
     #[inline]
     pub fn set(&self, value: impl Value) -> Result<(), Error> {
-        self.record.set(&Field::AT, value)
+        self.record.set(&AT, value)
     }
 
     /// Sets it to any JSON value.
     pub fn set_json(&self, json: &str) -> Result<(), Error> {
-        self.record.set_json(&Field::AT, json)
+        self.record.set_json(&AT, json)
     }
 
     /// Removes it.
     pub fn remove(&self) -> Result<bool, Error> {
-        self.record.remove(&Field::AT)
+        self.record.remove(&AT)
     }
 }

@@ -12,6 +12,7 @@ mod card;
 mod email;
 pub mod pattern;
 mod scan;
+mod signs;
 mod token;
 
 use suiro_filter::{Config, Record, Setup, counter, filter};

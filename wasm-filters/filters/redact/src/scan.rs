@@ -4,6 +4,7 @@
 //! instead of one for each string, and from rarer signs: `J` for `eyJ`, `-` for `sk-`.
 
 use crate::pattern::Pattern;
+use crate::signs::Signs;
 use crate::{card, email, token};
 
 const EMAIL: u8 = 1;
@@ -16,8 +17,9 @@ const ESCAPE: u8 = 16;
 pub(crate) struct Scanner {
     /// What a byte can mean.
     classes: [u8; 256],
-    /// The same for a first look, at rarer bytes.
-    signs: [u8; 256],
+    /// Rarer bytes for a first look, and what they can mean.
+    signs: Signs,
+    meanings: [u8; 256],
     patterns: Vec<(Pattern, String)>,
     email: String,
     card: String,
@@ -36,7 +38,7 @@ pub(crate) struct Found {
 impl Scanner {
     /// `kinds`: e-mail addresses, cards, tokens.
     pub(crate) fn new(kinds: [bool; 3], patterns: Vec<(String, Pattern)>, replacement: Option<String>) -> Scanner {
-        let (mut classes, mut signs) = ([0; 256], [0; 256]);
+        let (mut classes, mut meanings) = ([0; 256], [0; 256]);
         let [emails, cards, tokens] = kinds;
         if emails {
             classes[usize::from(b'@')] |= EMAIL;
@@ -46,16 +48,33 @@ impl Scanner {
         }
         if tokens {
             token::first().for_each(|byte| classes[usize::from(byte)] |= TOKEN);
-            token::SIGNS.iter().for_each(|&byte| signs[usize::from(byte)] |= TOKEN);
+            token::SIGNS.iter().for_each(|&byte| meanings[usize::from(byte)] |= TOKEN);
         }
         for (_, pattern) in &patterns {
             (0..=255).filter(|&byte| pattern.can_begin(byte)).for_each(|byte| classes[usize::from(byte)] |= PATTERN);
         }
-        (0..256).for_each(|byte| signs[byte] |= classes[byte] & !TOKEN);
-        signs[usize::from(b'\\')] |= ESCAPE;
+        (0..256).for_each(|byte| meanings[byte] |= classes[byte] & !TOKEN);
+        meanings[usize::from(b'\\')] |= ESCAPE;
+        // Cards, and tokens that are found by their first letter, begin where a word does.
+        let begins = |byte: u8| match byte {
+            b'-' | b'_' | b'J' => 0,
+            _ => CARD | TOKEN,
+        };
+        let signs = Signs::new(
+            |byte| meanings[usize::from(byte)] & !begins(byte) != 0,
+            |byte| meanings[usize::from(byte)] & begins(byte) != 0,
+        );
         let instead = |name: &str| replacement.clone().unwrap_or_else(|| format!("[{name}]"));
         let patterns = patterns.into_iter().map(|(name, pattern)| (pattern, instead(&name))).collect();
-        Scanner { classes, signs, patterns, email: instead("email"), card: instead("card"), token: instead("token") }
+        Scanner {
+            classes,
+            signs,
+            meanings,
+            patterns,
+            email: instead("email"),
+            card: instead("card"),
+            token: instead("token"),
+        }
     }
 
     /// Whether a string of a record might say what it must not: no where that is sure. `json` is the record.
@@ -64,16 +83,19 @@ impl Scanner {
     /// escape; then it is a maybe.
     #[inline]
     pub(crate) fn may_hold(&self, json: &str) -> bool {
-        let bytes = json.as_bytes();
-        bytes.iter().enumerate().any(|(i, &byte)| {
-            let sign = self.signs[usize::from(byte)];
-            sign != 0 && self.is_found(bytes, i, sign)
-        })
+        self.look(json.as_bytes(), ESCAPE)
     }
 
-    /// Whether a sign is part of something.
-    fn is_found(&self, bytes: &[u8], i: usize, sign: u8) -> bool {
-        sign & ESCAPE != 0
+    /// Whether there is something. `more` is what counts by itself.
+    #[inline]
+    fn look(&self, bytes: &[u8], more: u8) -> bool {
+        self.signs.any(bytes, |i| self.is_found(bytes, i, more))
+    }
+
+    /// Whether the sign at `i` is part of something.
+    fn is_found(&self, bytes: &[u8], i: usize, more: u8) -> bool {
+        let sign = self.meanings[usize::from(bytes[i])];
+        sign & more != 0
             || sign & CARD != 0 && card::find_at(bytes, i).is_some()
             || sign & TOKEN != 0 && token::start(bytes, i).is_some_and(|at| token::find_at(bytes, at).is_some())
             || sign & EMAIL != 0 && email::find_around(bytes, 0, i).is_some()
@@ -83,6 +105,9 @@ impl Scanner {
     /// Writes the text without what it must not say to `out`; `None`, and nothing written, where it says nothing of it.
     #[inline]
     pub(crate) fn rewrite(&self, text: &str, out: &mut String) -> Option<Found> {
+        if !self.look(text.as_bytes(), 0) {
+            return None;
+        }
         let first = self.next(text.as_bytes(), 0)?;
         self.rewrite_from(text, first, out)
     }

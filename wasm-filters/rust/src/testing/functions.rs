@@ -53,7 +53,9 @@ fn give(text: Result<String, i32>, buffer: &mut Buffer) -> i32 {
     match text {
         Ok(text) => {
             if let Some(buffer) = buffer.get_mut(..text.len()) {
-                buffer.write_copy_of_slice(text.as_bytes());
+                for (slot, byte) in buffer.iter_mut().zip(text.bytes()) {
+                    slot.write(byte);
+                }
             }
             i32::try_from(text.len()).unwrap_or(FULL)
         }

@@ -447,7 +447,10 @@ mod tests {
             crate::counter!("Not A Name").add(1);
             crate::gauge("level", 0.5).unwrap();
         });
-        assert_eq!(outcome.log[0], (Level::Error, "field `a b`: the text is not what is asked for: a path, JSON, a tag, a name".to_owned()));
+        assert_eq!(
+            outcome.log[0],
+            (Level::Error, "field `a b`: the text is not what is asked for: a path, JSON, a tag, a name".to_owned())
+        );
         assert_eq!(outcome.log[1].0, Level::Warn);
         assert_eq!((outcome.counter("seen"), outcome.gauges["level"]), (3, 0.5));
     }
