@@ -13,6 +13,8 @@ pub fn all() -> Registry {
     suiro_http::register(&mut registry);
     suiro_loki::register(&mut registry);
     suiro_elasticsearch::register(&mut registry);
+    #[cfg(feature = "wasm")]
+    suiro_wasm::register(&mut registry);
     registry
 }
 

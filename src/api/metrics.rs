@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use suiro_sdk::metrics::escape_label;
+
 use crate::pipeline::{Health, Ledger};
 
 /// A metric's samples: labels and value.
@@ -36,6 +38,8 @@ pub(super) fn render(ledger: &Ledger, health: &Health) -> String {
     counter("suiro_filter_failed_records_total", "Records not changed", by_block!(ledger.filters, "filter", failed));
     let dropped = ledger.filters.iter().flat_map(|f| by_reason("filter", &f.name, &f.dropped)).collect();
     counter("suiro_filter_dropped_records_total", "Records dropped", dropped);
+    let dead = ledger.filters.iter().flat_map(|f| by_reason("filter", &f.name, &f.dead_lettered)).collect();
+    counter("suiro_filter_dead_lettered_records_total", "Records set aside", dead);
     let router = by_reason("router", "router", &ledger.router.dropped).collect();
     counter("suiro_router_dropped_records_total", "Records no output takes", router);
     counter("suiro_output_routed_records_total", "Records routed here", by_block!(ledger.outputs, "output", routed));
@@ -88,13 +92,10 @@ fn write(out: &mut String, name: &str, help: &str, kind: &str, samples: &Samples
     // Writing to a `String` does not fail.
     let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
     for (labels, value) in samples {
-        let labels: Vec<String> = labels.iter().map(|(key, value)| format!("{key}=\"{}\"", escape(value))).collect();
+        let labels: Vec<String> =
+            labels.iter().map(|(key, value)| format!("{key}=\"{}\"", escape_label(value))).collect();
         let _ = writeln!(out, "{name}{{{}}} {value}", labels.join(","));
     }
-}
-
-fn escape(label: &str) -> String {
-    label.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 #[cfg(test)]

@@ -81,6 +81,7 @@ async fn ledger(State(shared): State<Arc<Shared>>) -> Response {
 }
 
 async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
-    let text = metrics::render(&shared.books.snapshot(), &shared.health);
+    let mut text = metrics::render(&shared.books.snapshot(), &shared.health);
+    shared.metrics.render(&mut text);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }

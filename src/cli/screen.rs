@@ -34,6 +34,9 @@ fn render(ledger: &Ledger, elapsed: Duration) -> String {
     for f in &ledger.filters {
         let _ = write!(text, "filter  {:<20} in {} + created {}", f.name, count(f.taken), count(f.created));
         let _ = write!(text, " = out {} + dropped {}", count(f.out), reasons(&f.dropped));
+        if !f.dead_lettered.is_empty() {
+            let _ = write!(text, " + dead letter {}", reasons(&f.dead_lettered));
+        }
         let _ = write!(text, " + absorbed {} + held {}", count(f.absorbed), count(f.held));
         let failed = if f.failed > 0 { format!(" (failed {})", count(f.failed)) } else { String::new() };
         let _ = writeln!(text, "{failed}");

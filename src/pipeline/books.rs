@@ -60,6 +60,7 @@ pub struct FilterCounts {
     pub created: u64,
     pub out: u64,
     pub dropped: BTreeMap<&'static str, u64>,
+    pub dead_lettered: BTreeMap<&'static str, u64>,
     pub absorbed: u64,
     pub held: u64,
     pub failed: u64,
@@ -151,8 +152,9 @@ impl Ledger {
             check(&i.name, i.received, i.settled + i.in_flight, "received = settled + in_flight");
         }
         for f in &self.filters {
-            let right = f.out + total(&f.dropped) + f.absorbed + f.held;
-            check(&f.name, f.taken + f.created, right, "in + created = out + dropped + absorbed + held");
+            let right = f.out + total(&f.dropped) + total(&f.dead_lettered) + f.absorbed + f.held;
+            let equation = "in + created = out + dropped + dead_lettered + absorbed + held";
+            check(&f.name, f.taken + f.created, right, equation);
         }
         let r = &self.router;
         check("router", r.taken, r.routed + total(&r.dropped), "in = routed + dropped");
@@ -171,10 +173,14 @@ impl Ledger {
     /// Records that should have been delivered and were not: the reason for `run --once` to fail.
     pub fn undelivered(&self) -> u64 {
         let outputs: u64 = self.outputs.iter().map(|o| total(&o.dropped) + total(&o.dead_lettered) + o.in_flight).sum();
-        let panics: u64 = self.filters.iter().filter_map(|f| f.dropped.get("panic")).sum();
+        let lost = |f: &FilterCounts| {
+            let dropped: u64 = ["panic", "dead_letter_full"].iter().filter_map(|reason| f.dropped.get(reason)).sum();
+            dropped + total(&f.dead_lettered)
+        };
+        let filters: u64 = self.filters.iter().map(lost).sum();
         let held: u64 = self.filters.iter().map(|f| f.held).sum();
         let inputs: u64 = self.inputs.iter().map(|i| i.in_flight).sum();
-        outputs + total(&self.router.dropped) + panics + held + inputs
+        outputs + total(&self.router.dropped) + filters + held + inputs
     }
 }
 
@@ -210,6 +216,7 @@ impl FilterCounts {
             created: read(&counts.created),
             out: read(&counts.out),
             dropped: counts.dropped.snapshot(),
+            dead_lettered: counts.dead_lettered.snapshot(),
             absorbed: read(&counts.absorbed),
             held: read(&counts.held),
             failed: read(&counts.failed),

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use suiro_sdk::filter::DeadRecord;
 use suiro_sdk::ledger::add;
 use suiro_sdk::{Filter, FilterContext, FilterLedger, FilterState, Flow, Reason, Selection};
 
@@ -99,7 +100,7 @@ impl FilterBlock {
         let out = stayed + cx.emitted.iter().map(|flow| flow.batch.len()).sum::<usize>();
         let dropped: usize = cx.dropped.iter().map(|(_, n)| n).sum();
         let left = taken as isize + cx.created as isize;
-        let right = (out + dropped + cx.absorbed) as isize + cx.held;
+        let right = (out + dropped + cx.dead_lettered.len() + cx.absorbed) as isize + cx.held;
         if left != right {
             debug_assert_eq!(left, right, "the ledger of filter `{}`", self.plan.name);
             tracing::error!(
@@ -116,6 +117,18 @@ impl FilterBlock {
             ledger.dropped.add(*reason, *n);
         }
         add(&ledger.out, out);
+    }
+
+    /// Sets aside what the filter said of the batch it was given.
+    fn dead_letter(&self, flow: &Flow, cx: &FilterContext) {
+        for DeadRecord { row, reason, detail } in &cx.dead_lettered {
+            let cause = Cause { reason: *reason, detail, ambiguous: false };
+            if self.dead_letter.put(&flow.batch, row, cause) {
+                self.ledger.dead_lettered.add(*reason, 1);
+            } else {
+                self.ledger.dropped.add(Reason::DEAD_LETTER_FULL, 1);
+            }
+        }
     }
 
     /// Sets the records aside on which the filter panicked: `taken` that came, and those it was about to let go of.
@@ -177,7 +190,10 @@ impl Chain {
                 let tag = flow.batch.tag.clone();
                 let mut cx = FilterContext::new(now);
                 match link.call(Call::Apply(&mut flow, &selection), &mut cx) {
-                    Ok(()) => link.count(taken, flow.batch.len(), &cx),
+                    Ok(()) => {
+                        link.count(taken, flow.batch.len(), &cx);
+                        link.block.dead_letter(&flow, &cx);
+                    }
                     Err(what) => {
                         cx.emitted.push(flow);
                         link.block.set_aside(cx.emitted, taken, &what);

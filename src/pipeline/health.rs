@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use suiro_sdk::ReportHealth;
+
 /// What is wrong, by block.
 #[derive(Debug, Default)]
 pub struct Health(Mutex<State>);
@@ -49,6 +51,16 @@ impl Health {
     /// Panics so far, by block.
     pub fn panics(&self) -> BTreeMap<String, u64> {
         self.state().panics.clone()
+    }
+}
+
+impl ReportHealth for Health {
+    fn ok(&self, block: &str) {
+        Health::ok(self, block);
+    }
+
+    fn degraded(&self, block: &str, why: &str) {
+        Health::degraded(self, block, why);
     }
 }
 

@@ -126,7 +126,8 @@ impl Plan {
             return;
         }
         // With a filter that may retag nothing can be said.
-        let retags = |filters: &[Arc<FilterPlan>]| filters.iter().any(|filter| filter.type_name == "retag");
+        let may = |filter: &Arc<FilterPlan>| matches!(filter.type_name.as_str(), "retag" | "wasm");
+        let retags = |filters: &[Arc<FilterPlan>]| filters.iter().any(may);
         if retags(&self.filters) {
             return;
         }

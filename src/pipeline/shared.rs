@@ -6,7 +6,10 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::AcqRel, Ordering::Rela
 
 use suiro_record::Signal;
 use suiro_sdk::lang::{Condition, TagMatch, Template};
-use suiro_sdk::{Decoder, Input, InputLedger, Limits, OnParseError, OutputSetup, Pool, Progress, StartError};
+use suiro_sdk::{
+    BlockHealth, Decoder, FilterSetup, Input, InputLedger, Limits, Metrics, OnParseError, OutputSetup, Pool, Progress,
+    StartError,
+};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::books::Books;
@@ -31,6 +34,8 @@ pub struct Shared {
     pub books: Books,
     /// What is wrong.
     pub health: Arc<Health>,
+    /// What plugins count beside the ledger.
+    pub metrics: Arc<Metrics>,
     /// Batches to fill.
     pub pool: Arc<Pool>,
     /// Inputs, in order.
@@ -92,6 +97,7 @@ impl Shared {
         let mut shared = Shared {
             books: Books::default(),
             health: Arc::default(),
+            metrics: Arc::default(),
             pool: Arc::default(),
             inputs: Vec::new(),
             filters: Vec::new(),
@@ -104,10 +110,10 @@ impl Shared {
             control,
         };
         for input in inputs {
-            let block = shared.input(input);
+            let block = shared.input(input)?;
             shared.inputs.push(block);
         }
-        shared.filters = filters.into_iter().map(|filter| shared.filter(filter)).collect();
+        shared.filters = filters.into_iter().map(|filter| shared.filter(filter)).collect::<Result<_, _>>()?;
         let share = (service.memory_limit as usize) / outputs.len().max(1);
         let mut drivers = Vec::new();
         let queues = shared.data_dir.join("queue");
@@ -145,31 +151,41 @@ impl Shared {
             .collect()
     }
 
-    fn input(&mut self, plan: InputPlan) -> InputBlock {
+    fn input(&mut self, plan: InputPlan) -> Result<InputBlock, StartError> {
         let ledger = self.books.input(&plan.name);
         let mut filters = Vec::new();
         let InputPlan { name, input, tag, parser, on_parse_error, multiline, filters: own, .. } = plan;
         let joins = multiline.is_some();
-        filters.extend(multiline.map(|plan| self.filter(plan)));
+        if let Some(plan) = multiline {
+            filters.push(self.filter(plan)?);
+        }
         // A parser works line by line where the lines are read, unless lines are joined first or may be dropped: then it
         // is a filter, with a filter's ledger.
         let decoder = if parser.is_some() && (joins || on_parse_error == OnParseError::Drop) {
             let parse = Decoder::new(parser, on_parse_error, true, ledger.clone()).into_filter();
             let parse = FilterPlan::inner(format!("{name}.parser"), "parser", parse);
-            filters.push(self.filter(Arc::new(parse)));
+            filters.push(self.filter(Arc::new(parse))?);
             Decoder::new(None, OnParseError::Keep, joins, ledger.clone())
         } else {
             Decoder::new(parser, on_parse_error, joins, ledger.clone())
         };
-        filters.extend(own.into_iter().map(|plan| self.filter(plan)));
+        for plan in own {
+            filters.push(self.filter(plan)?);
+        }
         let progress = ProgressCell((0..self.workers).map(|_| Default::default()).collect());
-        InputBlock { name, input, tag, decoder: Arc::new(decoder), ledger, filters, progress }
+        Ok(InputBlock { name, input, tag, decoder: Arc::new(decoder), ledger, filters, progress })
     }
 
-    fn filter(&mut self, plan: Arc<FilterPlan>) -> Arc<FilterBlock> {
+    fn filter(&mut self, plan: Arc<FilterPlan>) -> Result<Arc<FilterBlock>, StartError> {
+        plan.factory.start(FilterSetup {
+            name: plan.name.clone(),
+            data_dir: self.data_dir.clone(),
+            metrics: self.metrics.clone(),
+            health: BlockHealth::new(plan.name.clone(), self.health.clone()),
+        })?;
         let ledger = self.books.filter(&plan.name);
         let dead_letter = DeadLetter::new(DeadLetterSettings::of(&self.data_dir, &plan.name), &plan.name);
-        FilterBlock::new(plan, ledger, Arc::new(dead_letter), self.health.clone())
+        Ok(FilterBlock::new(plan, ledger, Arc::new(dead_letter), self.health.clone()))
     }
 
     fn output(&mut self, plan: OutputPlan, share: usize) -> Result<DriverSetup, StartError> {
@@ -187,7 +203,7 @@ impl Shared {
             );
         }
         let queue = self.queue(&name, &settings.queue, share, &ledger)?;
-        let filters = filters.into_iter().map(|plan| self.filter(plan)).collect();
+        let filters = filters.into_iter().map(|plan| self.filter(plan)).collect::<Result<_, _>>()?;
         self.outputs.push(OutputRoute {
             matches: settings.matches.clone(),
             when: settings.when.clone(),

@@ -31,6 +31,7 @@ pub(crate) struct Filter {
     pub(crate) created: u64,
     pub(crate) out: u64,
     pub(crate) dropped: BTreeMap<String, u64>,
+    pub(crate) dead_lettered: BTreeMap<String, u64>,
     pub(crate) absorbed: u64,
     pub(crate) held: u64,
     pub(crate) failed: u64,
@@ -59,7 +60,7 @@ impl Ledger {
             assert_eq!((input.in_flight, input.parse_errors), (0, 0), "{input:?}");
         }
         for filter in &self.filters {
-            let left = filter.out + sum(&filter.dropped) + filter.absorbed + filter.held;
+            let left = filter.out + sum(&filter.dropped) + sum(&filter.dead_lettered) + filter.absorbed + filter.held;
             assert_eq!(filter.taken + filter.created, left, "{filter:?}");
             assert_eq!((filter.held, filter.failed), (0, 0), "{filter:?}");
         }

@@ -73,6 +73,8 @@ fn list_names_every_plugin_with_a_word_about_it() {
         "multiline",
         "dedupe",
         "retag",
+        #[cfg(feature = "wasm")]
+        "wasm",
         "elasticsearch",
         "loki",
         "http",

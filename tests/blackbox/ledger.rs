@@ -62,7 +62,10 @@ impl Ledger {
             assert_eq!(number(i, "received"), number(i, "settled") + number(i, "in_flight"), "{i}");
         }
         for f in self.blocks("filters") {
-            let left = ["out", "dropped", "absorbed", "held"].map(|count| number(f, count)).iter().sum::<u64>();
+            let left = ["out", "dropped", "dead_lettered", "absorbed", "held"]
+                .map(|count| number(f, count))
+                .iter()
+                .sum::<u64>();
             assert_eq!(number(f, "in") + number(f, "created"), left, "{f}");
         }
         let router = &self.0["router"];

@@ -23,6 +23,10 @@ mod records;
 mod rotation;
 mod shutdown;
 mod tls;
+#[cfg(feature = "wasm")]
+mod wasm;
+#[cfg(feature = "wasm")]
+mod wasm_filters;
 
 /// How long anything may take before the test fails: far longer than it does.
 pub(crate) const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);

@@ -8,41 +8,17 @@
 //! field is missing or the text is empty, keeps its tag and counts as `failed`; so does one that would bring the tags of
 //! one batch to more than 256: a tag is for kinds of records, not for each.
 //!
-//! A batch has one tag, so records of several tags leave in batches of their own, which go on behind this filter, never
-//! before it: a tag can't send a record in a circle.
+//! Records of several tags leave in batches of their own: see [`suiro_sdk::reroute`].
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
-use suiro_record::{Batch, Row};
 use suiro_sdk::lang::Template;
+use suiro_sdk::reroute::{MAX_TAG, Reroute};
 use suiro_sdk::settings::{Reported, Section};
 use suiro_sdk::{Filter, FilterContext, FilterFactory, Flow, Selection, Stateless};
-
-/// Longest tag, bytes.
-const MAX_TAG: usize = 256;
-/// Tags that the records of one batch may get.
-const MAX_TAGS: usize = 256;
 
 /// The filter.
 #[derive(Clone, Debug)]
 struct Retag {
     tag: Template,
-}
-
-/// Records of one tag.
-struct Group {
-    tag: Arc<str>,
-    rows: Vec<Row>,
-}
-
-/// The tags of one batch.
-#[derive(Default)]
-struct Groups {
-    by_tag: HashMap<Arc<str>, usize>,
-    groups: Vec<Group>,
-    /// The group of the last record: the next one's is often the same.
-    last: usize,
 }
 
 /// Reads the settings.
@@ -62,7 +38,7 @@ impl Filter for Retag {
         if flow.batch.rows.is_empty() {
             return;
         }
-        let mut groups = Groups::default();
+        let mut leaving = Reroute::default();
         let mut staying = Vec::new();
         let prepared = self.tag.prepare(&flow.batch);
         let mut text = Vec::new();
@@ -80,74 +56,15 @@ impl Filter for Retag {
                     staying.push(*row);
                     true
                 } else {
-                    groups.add(tag, row)
+                    leaving.add(tag, row)
                 });
             if !placed {
                 cx.failed += 1;
                 staying.push(*row);
             }
         }
-        groups.leave(flow, staying, cx);
+        leaving.leave(flow, staying, cx);
     }
-}
-
-// === impl Groups ===
-
-impl Groups {
-    /// Adds a record; whether there is room for its tag.
-    fn add(&mut self, tag: &str, row: &Row) -> bool {
-        if let Some(last) = self.groups.get_mut(self.last)
-            && *last.tag == *tag
-        {
-            last.rows.push(*row);
-            return true;
-        }
-        self.last = match self.by_tag.get(tag) {
-            Some(&at) => at,
-            None if self.groups.len() == MAX_TAGS => return false,
-            None => {
-                let tag: Arc<str> = tag.into();
-                self.by_tag.insert(tag.clone(), self.groups.len());
-                self.groups.push(Group { tag, rows: Vec::new() });
-                self.groups.len() - 1
-            }
-        };
-        self.groups[self.last].rows.push(*row);
-        true
-    }
-
-    /// Sends each group on in a batch of its own; `staying` is what the batch keeps.
-    fn leave(self, flow: &mut Flow, mut staying: Vec<Row>, cx: &mut FilterContext) {
-        if self.groups.is_empty() {
-            return;
-        }
-        if let ([group], true) = (self.groups.as_slice(), staying.is_empty()) {
-            flow.batch.tag = group.tag.clone();
-            return;
-        }
-        let mut out: Vec<Flow> = Vec::new();
-        for Group { tag, rows } in self.groups {
-            let mut batch = flow.batch.sibling(tag);
-            if batch.import_all(&flow.batch, &rows).is_err() {
-                cx.failed += rows.len();
-                staying.extend(rows);
-                continue;
-            }
-            out.push(leaving(flow, batch));
-        }
-        flow.batch.rows = staying;
-        // What stays answers for itself alone: what left may be settled sooner, or later.
-        let Flow { batch, custody } = flow;
-        custody.narrow(batch, batch.rows.iter());
-        out.into_iter().for_each(|flow| cx.emit(flow));
-    }
-}
-
-/// Records that leave, and who waits for them.
-fn leaving(flow: &Flow, batch: Batch) -> Flow {
-    let mut custody = flow.custody.fork();
-    custody.narrow(&batch, batch.rows.iter());
-    Flow { batch, custody }
 }
 
 /// Makes a tag of what a template rendered.

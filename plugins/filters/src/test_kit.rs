@@ -158,8 +158,8 @@ impl Rig {
         let dropped: usize = cx.dropped.iter().map(|(_, n)| n).sum();
         assert_eq!(
             (taken + cx.created) as isize,
-            (out + dropped + cx.absorbed) as isize + cx.held,
-            "in + created = out + dropped + absorbed + held: {cx:?}"
+            (out + dropped + cx.dead_lettered.len() + cx.absorbed) as isize + cx.held,
+            "in + created = out + dropped + dead_lettered + absorbed + held: {cx:?}"
         );
         let totals = &mut self.totals;
         totals.taken += taken;

@@ -113,13 +113,12 @@ impl Batch {
                 child = next;
             }
         } else {
-            self.push_node(unlinked);
-            for at in id + 1..self.clean_end(id) {
-                let mut inner = self.node(at);
-                if inner.next != 0 {
-                    inner.next = inner.next - id + target;
-                }
-                self.push_node(inner);
+            let end = self.clean_end(id);
+            self.nodes.extend_from_within(id as usize..end as usize);
+            let copies = &mut self.nodes[target as usize..];
+            copies[0] = unlinked;
+            for inner in copies[1..].iter_mut().filter(|inner| inner.next != 0) {
+                inner.next = inner.next - id + target;
             }
         }
         target

@@ -129,7 +129,7 @@ impl Batch {
     /// Says whether anything was there.
     pub fn remove(&mut self, row: usize, path: &Resolved<'_>) -> bool {
         if path.is_stale(&self.keys) {
-            let fresh = self.resolve(path.path);
+            let fresh = self.resolve(&path.path);
             return self.remove_but(row, &fresh, 0);
         }
         self.remove_but(row, path, 0)

@@ -216,6 +216,23 @@ impl Keys {
         self.intern(LOG_KEY);
     }
 
+    /// Forgets the keys from id `len` on. Nothing may hold their ids any more.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        let Some(first) = self.entries.get(len) else { return };
+        let end = first.quoted as usize;
+        for id in len..self.entries.len() {
+            let hash = self.hasher.hash_one(self.plain(id as u16));
+            if let Ok(found) = self.ids.find_entry(hash, |&own| usize::from(own) == id) {
+                found.remove();
+            }
+        }
+        self.bytes.truncate(end);
+        self.entries.truncate(len);
+        self.shapes.retain(|(_, ids)| ids.iter().all(|&id| usize::from(id) < len));
+        // Guesses of what follows a key may stay: they are compared before they are believed.
+        self.recent.iter_mut().filter(|id| usize::from(**id) >= len).for_each(|id| *id = LOG_ID);
+    }
+
     /// Bytes this table occupies.
     pub(crate) fn capacity(&self) -> usize {
         self.bytes.capacity() + self.entries.capacity() * size_of::<Entry>() + self.ids.capacity() * 3

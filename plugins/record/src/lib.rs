@@ -44,6 +44,7 @@ mod json_error;
 mod keys;
 mod link;
 mod lookup;
+mod mark;
 mod node;
 mod node_ref;
 mod origin;
@@ -55,6 +56,7 @@ mod scope;
 mod shape;
 mod text;
 mod value;
+mod walk;
 mod write;
 
 pub use batch::{Batch, RootId, Row, Signal, TimeKind};
@@ -64,6 +66,7 @@ pub use field::{Field, Kind};
 pub use header::Header;
 pub use json_error::JsonError;
 pub use keys::MAX_KEYS;
+pub use mark::Mark;
 pub use node_ref::{Children, NodeRef};
 pub use origin::{Origin, Source};
 pub use parse::MAX_DEPTH;
@@ -72,6 +75,7 @@ pub use scope::{Attributes, Scope};
 pub use shape::{Building, Shape, is_number};
 pub use text::Utf8Report;
 pub use value::Value;
+pub use walk::Walk;
 
 /// The key under which a line without a parser, or a body that is not a map, is kept.
 pub const LOG_KEY: &str = "log";

@@ -26,7 +26,7 @@ impl Batch {
 
     fn get_slow<'a>(&'a self, row: &Row, path: &Resolved<'_>) -> Option<Field<'a>> {
         if path.is_stale(&self.keys) {
-            return self.get_slow(row, &self.resolve(path.path));
+            return self.get_slow(row, &self.resolve(&path.path));
         }
         if path.single_key() == Some(NO_KEY) {
             // A key no record of the batch has: nothing to walk for.

@@ -9,6 +9,8 @@
 //! the first item of a list, `[-1]` the last. A path that starts with `@` names the header or the scope; its first word
 //! decides which, and a word that is no header's is looked up in the resource.
 
+use std::ops::Deref;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU16;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -80,11 +82,30 @@ pub struct PathError {
 /// A path's keys as ids of one batch: `ids[i][j]` for `joined[i][j]`, absent keys as `NO_KEY`.
 #[derive(Debug)]
 pub struct Resolved<'p> {
-    pub(crate) path: &'p Path,
+    pub(crate) path: Held<'p>,
     pub(crate) ids: SmallVec<[u16; 6]>,
     /// Number of keys the batch had when the missing ones were last looked for.
     known: AtomicU16,
     single: bool,
+}
+
+/// The path of a look-up: somebody else's, or shared with whoever keeps the look-up.
+#[derive(Clone, Debug)]
+pub(crate) enum Held<'p> {
+    Borrowed(&'p Path),
+    Shared(Arc<Path>),
+}
+
+impl Deref for Held<'_> {
+    type Target = Path;
+
+    #[inline]
+    fn deref(&self) -> &Path {
+        match self {
+            Held::Borrowed(path) => path,
+            Held::Shared(path) => path,
+        }
+    }
 }
 
 // === impl Path ===
@@ -213,7 +234,7 @@ impl std::fmt::Display for Path {
 impl Clone for Resolved<'_> {
     fn clone(&self) -> Self {
         Resolved {
-            path: self.path,
+            path: self.path.clone(),
             ids: self.ids.clone(),
             known: AtomicU16::new(self.known.load(Relaxed)),
             single: self.single,
@@ -254,8 +275,18 @@ impl Batch {
     /// What `path` means in this batch: resolve once per batch and filter. Good for as long as the batch is not reset; keys
     /// added to it later are found, more slowly.
     pub fn resolve<'p>(&self, path: &'p Path) -> Resolved<'p> {
+        self.resolve_held(Held::Borrowed(path))
+    }
+
+    /// As [`Batch::resolve`], for those who keep what they resolved beside the path.
+    pub fn resolve_shared(&self, path: &Arc<Path>) -> Resolved<'static> {
+        self.resolve_held(Held::Shared(path.clone()))
+    }
+
+    fn resolve_held<'p>(&self, path: Held<'p>) -> Resolved<'p> {
         let ids = path.joined.iter().flatten().map(|key| self.keys.find(key).unwrap_or(NO_KEY)).collect();
-        Resolved { path, ids, known: AtomicU16::new(self.keys.len() as u16), single: path.single_key().is_some() }
+        let single = path.single_key().is_some();
+        Resolved { ids, known: AtomicU16::new(self.keys.len() as u16), single, path }
     }
 }
 
@@ -293,6 +324,11 @@ type Result2<'a, T> = Result<(&'a str, T), nom::Err<nom::error::Error<&'a str>>>
 /// Characters a bare part may hold: those that no operator, template or path syntax needs.
 fn is_bare(c: char) -> bool {
     !c.is_whitespace() && !c.is_control() && !"@.[]\"'{}()|,=!<>~:".contains(c)
+}
+
+/// Whether a key can stand in a path without quotes.
+pub(crate) fn is_bare_part(key: &str) -> bool {
+    !key.is_empty() && key.chars().all(is_bare)
 }
 
 fn key(input: &str) -> Result2<'_, String> {

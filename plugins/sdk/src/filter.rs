@@ -2,19 +2,32 @@
 //!
 //! A filter works on a whole batch, in place, on the worker that read it. It says what it did to the count of records
 //! ([`FilterContext`]), and the pipeline checks that the ledger's equation holds after each call:
-//! `in + created = out + dropped{reason} + absorbed + held`.
+//! `in + created = out + dropped{reason} + dead_lettered{reason} + absorbed + held`.
 //!
 //! A filter that keeps records for later is one of two kinds. *Pass-through* keeps their custody with them
 //! ([`Custody::fork`](crate::Custody::fork), narrowed to what is kept): the source's position waits. A *custodian* lets
 //! the custody go: the records count as settled, and its documentation says what a crash loses.
 
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
+use suiro_record::Row;
+
 use crate::flow::{Flow, Selection};
+use crate::health::BlockHealth;
+use crate::input::StartError;
 use crate::ledger::Reason;
+use crate::metrics::Metrics;
 
 /// A filter, as configured.
 pub trait FilterFactory: Send + Sync {
+    /// Called once, before the first instance, when the pipeline is built: what takes the agent's folder, or time, belongs
+    /// here. An error keeps the agent from starting.
+    fn start(&self, _setup: FilterSetup) -> Result<(), StartError> {
+        Ok(())
+    }
+
     /// Whose state it keeps.
     fn state(&self) -> FilterState {
         FilterState::None
@@ -22,6 +35,19 @@ pub trait FilterFactory: Send + Sync {
 
     /// One that works.
     fn instance(&self) -> Box<dyn Filter>;
+}
+
+/// What a filter is told when the pipeline is built.
+#[derive(Clone, Debug)]
+pub struct FilterSetup {
+    /// The block's name.
+    pub name: Arc<str>,
+    /// The agent's folder. What a plugin keeps there is in a folder of its own.
+    pub data_dir: PathBuf,
+    /// For metrics of its own.
+    pub metrics: Arc<Metrics>,
+    /// Where it says that it does not work as it should.
+    pub health: BlockHealth,
 }
 
 /// Whose state a filter keeps between batches.
@@ -70,6 +96,19 @@ pub struct FilterContext {
     pub failed: usize,
     /// Records dropped.
     pub dropped: Vec<(Reason, usize)>,
+    /// Records to be set aside.
+    pub dead_lettered: Vec<DeadRecord>,
+}
+
+/// A record to be set aside.
+#[derive(Clone, Debug)]
+pub struct DeadRecord {
+    /// The record: of the batch the filter was given, and taken out of its rows.
+    pub row: Row,
+    /// The word that is counted.
+    pub reason: Reason,
+    /// What is to be known beyond that.
+    pub detail: Arc<str>,
 }
 
 /// A filter without state, used as it is by every worker.
@@ -81,7 +120,16 @@ pub struct Stateless<F>(pub F);
 impl FilterContext {
     /// Nothing done yet.
     pub fn new(now: Instant) -> Self {
-        FilterContext { now, emitted: Vec::new(), created: 0, absorbed: 0, held: 0, failed: 0, dropped: Vec::new() }
+        FilterContext {
+            now,
+            emitted: Vec::new(),
+            created: 0,
+            absorbed: 0,
+            held: 0,
+            failed: 0,
+            dropped: Vec::new(),
+            dead_lettered: Vec::new(),
+        }
     }
 
     /// Sends a batch on, behind this filter.
@@ -94,6 +142,13 @@ impl FilterContext {
         if n > 0 {
             self.dropped.push((reason, n));
         }
+    }
+
+    /// Sets a record aside, with the reason. Only in [`Filter::apply`]: `row` is one of its batch's, which still holds the
+    /// record's text when the call returns, but lists it among its rows no more. It is in the dead letter before anything
+    /// else becomes of the batch, so the batch's custody covers it.
+    pub fn dead_letter(&mut self, row: Row, reason: Reason, detail: impl Into<Arc<str>>) {
+        self.dead_lettered.push(DeadRecord { row, reason, detail: detail.into() });
     }
 }
 

@@ -2,7 +2,7 @@
 //! still in flight. Counted in records; bytes are informative. At any moment:
 //!
 //! - each input: `received = settled + in_flight`
-//! - each filter: `in + created = out + dropped{reason} + absorbed + held`
+//! - each filter: `in + created = out + dropped{reason} + dead_lettered{reason} + absorbed + held`
 //! - the router: `in = routed + dropped{unrouted}` (a record that several outputs take is routed once)
 //! - each output: `routed + recovered = delivered + dropped{reason} + dead_lettered{reason} + in_flight`
 //!
@@ -89,6 +89,8 @@ pub struct FilterLedger {
     pub held: AtomicU64,
     /// Records it dropped.
     pub dropped: Reasons,
+    /// Records set aside with their reason.
+    pub dead_lettered: Reasons,
     /// Records it could not change as told; they went on as they were.
     pub failed: AtomicU64,
 }

@@ -106,7 +106,11 @@ pub(super) fn imbalances(ledger: &Value) -> Vec<String> {
         check(&i, number(&i, "received"), number(&i, "settled") + in_flight, in_flight, 0);
     }
     for f in blocks("filters") {
-        let right = number(&f, "out") + sum(&f, "dropped") + number(&f, "absorbed") + number(&f, "held");
+        let right = number(&f, "out")
+            + sum(&f, "dropped")
+            + sum(&f, "dead_lettered")
+            + number(&f, "absorbed")
+            + number(&f, "held");
         check(&f, number(&f, "in") + number(&f, "created"), right, number(&f, "held"), sum(&f, "dropped"));
     }
     for o in blocks("outputs") {

@@ -1,0 +1,33 @@
+// The functions of suiro_v1, as the contract has them. A result below 0 is an error; see `Result`.
+
+@external("suiro_v1", "field") export declare function field(path: usize, len: i32): i32;
+@external("suiro_v1", "kind") export declare function kind(rec: i32, field: i32): i32;
+@external("suiro_v1", "get") export declare function get(rec: i32, field: i32, buf: usize, cap: i32): i32;
+@external("suiro_v1", "get_i64") export declare function get_i64(rec: i32, field: i32, out: usize): i32;
+@external("suiro_v1", "get_f64") export declare function get_f64(rec: i32, field: i32, out: usize): i32;
+@external("suiro_v1", "get_bool") export declare function get_bool(rec: i32, field: i32): i32;
+@external("suiro_v1", "set_str") export declare function set_str(rec: i32, field: i32, text: usize, len: i32): i32;
+@external("suiro_v1", "set_i64") export declare function set_i64(rec: i32, field: i32, value: i64): i32;
+@external("suiro_v1", "set_f64") export declare function set_f64(rec: i32, field: i32, value: f64): i32;
+@external("suiro_v1", "set_bool") export declare function set_bool(rec: i32, field: i32, value: i32): i32;
+@external("suiro_v1", "set_null") export declare function set_null(rec: i32, field: i32): i32;
+@external("suiro_v1", "set_json") export declare function set_json(rec: i32, field: i32, json: usize, len: i32): i32;
+@external("suiro_v1", "remove") export declare function remove(rec: i32, field: i32): i32;
+@external("suiro_v1", "each") export declare function each(rec: i32, kinds: i32): i32;
+@external("suiro_v1", "next") export declare function next(buf: usize, cap: i32): i32;
+@external("suiro_v1", "path") export declare function path(buf: usize, cap: i32): i32;
+@external("suiro_v1", "timestamp") export declare function timestamp(rec: i32): i64;
+@external("suiro_v1", "set_timestamp") export declare function set_timestamp(rec: i32, ns: i64): i32;
+@external("suiro_v1", "tag") export declare function tag(rec: i32, buf: usize, cap: i32): i32;
+@external("suiro_v1", "set_tag") export declare function set_tag(rec: i32, text: usize, len: i32): i32;
+@external("suiro_v1", "drop") export declare function drop(rec: i32): i32;
+@external("suiro_v1", "fail") export declare function fail(rec: i32, text: usize, len: i32): i32;
+@external("suiro_v1", "emit") export declare function emit(rec: i32, json: usize, len: i32): i32;
+@external("suiro_v1", "json") export declare function json(rec: i32, buf: usize, cap: i32): i32;
+@external("suiro_v1", "replace_json") export declare function replace_json(rec: i32, json: usize, len: i32): i32;
+@external("suiro_v1", "config") export declare function config(key: usize, keyLen: i32, buf: usize, cap: i32): i32;
+@external("suiro_v1", "log") export declare function log(level: i32, text: usize, len: i32): i32;
+@external("suiro_v1", "counter") export declare function counter(name: usize, len: i32, add: i64): i32;
+@external("suiro_v1", "gauge") export declare function gauge(name: usize, len: i32, value: f64): i32;
+@external("suiro_v1", "now_ns") export declare function now_ns(): i64;
+@external("suiro_v1", "random") export declare function random(): i64;

@@ -1,0 +1,7 @@
+module github.com/suiro-rs/suiro/wasm-filters/filters/parse-kv/go
+
+go 1.24
+
+require github.com/suiro-rs/suiro/wasm-filters/go v0.0.0
+
+replace github.com/suiro-rs/suiro/wasm-filters/go => ../../../go

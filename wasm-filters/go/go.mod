@@ -1,0 +1,3 @@
+module github.com/suiro-rs/suiro/wasm-filters/go
+
+go 1.24
