@@ -139,3 +139,21 @@ fn runtimes_find_what_they_need_of_wasi() {
     assert!(letters[0]["detail"].as_str().unwrap().contains("proc_exit(3)"), "{}", letters[0]);
     assert_eq!(by_number(&server).len(), 9);
 }
+
+#[test]
+fn a_runtime_that_takes_all_new_memory_for_its_own_harms_no_record() {
+    let server = Elasticsearch::start().unwrap();
+    // As Go's does: what it grows begins, it believes, where it grew last.
+    let parts = "(global $end (mut i32) (i32.const 65536))";
+    let body = "(drop (memory.grow (i32.const 1)))
+       (memory.fill (global.get $end) (i32.const 0) (i32.const 65536))
+       (global.set $end (i32.add (global.get $end) (i32.const 65536)))
+       (if (i32.ne (i32.load8_u (local.get $rec)) (i32.const 0x7b)) (then unreachable))
+       (local.get $rec)";
+    let site = site(&filter(parts, 5, body), "", &server);
+    site.write("app.log", numbered(0, 200));
+    let outcome = site.once();
+    outcome.all_well();
+    assert!(!outcome.stderr.contains("failed on"), "{}", outcome.stderr);
+    assert_eq!(by_number(&server).len(), 200);
+}

@@ -8,7 +8,10 @@
 //! end with a NUL; what comes back as MessagePack ends where its value does. The result is copied before the guest is
 //! called again. It is the guest's to keep or leak, as it is there: an instance that grows is replaced.
 //!
-//! The guest's own `malloc` and `free` give the room for what goes in, where it exports them; else memory is grown for it.
+//! The guest's own `malloc` and `free` give the room for what goes in, where it exports them; else memory is grown for it,
+//! behind a gap: Go's runtime takes it for granted that nobody else grows its memory, and that what it grows begins where
+//! it grew last. So it grows into the gap, and before that is used up the room is made anew behind another one.
+//!
 //! Unlike there, a trap does not drop the record: it goes by `on_error`, as does a result that is no record.
 
 pub(crate) mod libc;
@@ -24,6 +27,8 @@ pub(crate) const FUNCTION: &str = "(i32, i32, i32, i32, i32, i32) -> i32";
 /// Longest record a guest may give back, bytes.
 const MAX_RECORD: usize = 16 << 20;
 const PAGE: usize = 64 << 10;
+/// Largest gap before memory grown for what goes in, bytes.
+const MAX_GAP: usize = 8 << 20;
 
 /// How records go in and come back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,8 +45,7 @@ pub(crate) struct Guest {
     function: TypedFunc<(i32, i32, i32, i32, i32, i32), i32>,
     allocator: Option<Allocator>,
     format: Format,
-    tag: Space,
-    record: Space,
+    space: Space,
 }
 
 struct Allocator {
@@ -49,11 +53,13 @@ struct Allocator {
     free: TypedFunc<i32, ()>,
 }
 
-/// A piece of the guest's memory.
+/// A piece of the guest's memory, for the tag and a record.
 #[derive(Clone, Copy, Default)]
 struct Space {
-    at: i32,
+    at: usize,
     size: usize,
+    /// The memory may grow up to this before the piece is to be made anew.
+    good_to: usize,
 }
 
 /// The guest gave memory that is none.
@@ -71,8 +77,7 @@ impl Guest {
             function: instance.get_typed_func(&mut *store, function)?,
             allocator: malloc.zip(free).map(|(malloc, free)| Allocator { malloc, free }),
             format,
-            tag: Space::default(),
-            record: Space::default(),
+            space: Space::default(),
         })
     }
 
@@ -82,13 +87,11 @@ impl Guest {
         if records == 0 {
             return Ok(());
         }
-        let tag = store.data().view.batch().tag.clone();
-        let mut text = tag.as_bytes().to_vec();
-        let tag_len = text.len() as i32;
+        let mut text = store.data().view.batch().tag.as_bytes().to_vec();
+        let tag_len = text.len();
         text.push(0);
-        self.tag = self.put(store, self.tag, &text)?;
         for rec in 0..records {
-            text.clear();
+            text.truncate(tag_len + 1);
             let batch = store.data().view.batch();
             let row = &batch.rows[rec];
             let (seconds, nanoseconds) = (row.time.div_euclid(1_000_000_000), row.time.rem_euclid(1_000_000_000));
@@ -96,12 +99,14 @@ impl Guest {
                 Format::Json => batch.write_json(row, &mut text),
                 Format::MessagePack => msgpack::write(batch.body(row.root()), &mut text),
             }
-            let len = i32::try_from(text.len()).map_err(Error::new)?;
+            let len = text.len() - tag_len - 1;
             text.push(0);
-            self.record = self.put(store, self.record, &text)?;
-            let args = (self.tag.at, tag_len, seconds as i32, nanoseconds as i32, self.record.at, len);
+            let tag = self.put(store, &text)?;
+            let record = tag + tag_len + 1;
+            let [tag, len_of_tag, record, len_of_record] = [tag, tag_len, record, len].map(|n| n as u32 as i32);
+            let args = (tag, len_of_tag, seconds as i32, nanoseconds as i32, record, len_of_record);
             let result = self.function.call(&mut *store, args)?;
-            self.take(store, rec, result, &text[..len as usize]);
+            self.take(store, rec, result, &text[tag_len + 1..][..len]);
         }
         Ok(())
     }
@@ -145,28 +150,35 @@ impl Guest {
         }
     }
 
-    /// Puts a text where the guest can read it: into the space it had, if that is large enough.
-    fn put(&self, store: &mut Store<Host>, space: Space, text: &[u8]) -> Result<Space> {
-        let space = if text.len() <= space.size { space } else { self.make_space(store, space, text.len())? };
-        let Some(memory) = store.data().memory() else { return Err(Error::new(NoMemory(text.len()))) };
-        let at = space.at.cast_unsigned() as usize;
+    /// Puts a text where the guest can read it: where that is.
+    fn put(&mut self, store: &mut Store<Host>, text: &[u8]) -> Result<usize> {
+        let no_memory = || Error::new(NoMemory(text.len()));
+        let memory = store.data().memory().ok_or_else(no_memory)?;
+        if text.len() > self.space.size || memory.data_size(&*store) > self.space.good_to {
+            self.space = self.make_space(store, text.len())?;
+        }
+        let at = self.space.at;
         let target = memory.data_mut(&mut *store).get_mut(at..at.saturating_add(text.len()));
-        target.ok_or_else(|| Error::new(NoMemory(text.len())))?.copy_from_slice(text);
-        Ok(space)
+        target.ok_or_else(no_memory)?.copy_from_slice(text);
+        Ok(at)
     }
 
-    fn make_space(&self, store: &mut Store<Host>, old: Space, len: usize) -> Result<Space> {
+    fn make_space(&self, store: &mut Store<Host>, len: usize) -> Result<Space> {
         let size = len.next_power_of_two().max(1024);
         if let Some(Allocator { malloc, free }) = &self.allocator {
-            if old.size > 0 {
-                free.call(store.as_context_mut(), old.at)?;
+            if self.space.size > 0 {
+                free.call(store.as_context_mut(), self.space.at as u32 as i32)?;
             }
             let at = malloc.call(store.as_context_mut(), i32::try_from(size).map_err(Error::new)?)?;
-            return if at == 0 { Err(Error::new(NoMemory(size))) } else { Ok(Space { at, size }) };
+            let at = at.cast_unsigned() as usize;
+            return if at == 0 { Err(Error::new(NoMemory(size))) } else { Ok(Space { at, size, good_to: usize::MAX }) };
         }
-        let Some(memory) = store.data().memory() else { return Err(Error::new(NoMemory(size))) };
+        let memory = store.data().memory().ok_or_else(|| Error::new(NoMemory(size)))?;
+        let free = store.data().limits.memory.saturating_sub(memory.data_size(&*store));
+        let gap = (free / 4).min(MAX_GAP) / PAGE;
         let pages = size.div_ceil(PAGE);
-        let before = memory.grow(&mut *store, pages as u64)?;
-        Ok(Space { at: (before as usize * PAGE) as u32 as i32, size: pages * PAGE })
+        let before = memory.grow(&mut *store, (gap + pages) as u64)? as usize;
+        let good_to = memory.data_size(&*store) + gap * PAGE / 2;
+        Ok(Space { at: (before + gap) * PAGE, size: pages * PAGE, good_to })
     }
 }

@@ -197,8 +197,8 @@ impl View {
             Some(Some(resolved)) => &*resolved,
             Some(unknown) => &*unknown.insert(self.batch.resolve_shared(&self.paths[id])),
         };
-        if let PathRoot::Tag = self.paths[id].root()
-            && let Some(tag) = self.call.tag_of(at)
+        if let Some(tag) = self.call.tag_of(at)
+            && self.paths[id].root() == PathRoot::Tag
         {
             return Ok(Field::Text(tag));
         }
