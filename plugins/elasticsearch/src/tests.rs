@@ -74,7 +74,7 @@ fn a_body_is_action_and_source() {
             format!("{head}2s-1e\"}}}}"),
             "{\"@timestamp\":\"2026-11-22T16:29:03.005Z\",\"log\":\"plain \\\"text\\\"\"}".to_owned(),
             format!("{head}5k-1e\"}}}}"),
-            "{\"@timestamp\":\"2026-11-22T16:29:03Z\"}".to_owned(),
+            "{\"@timestamp\":\"2026-11-22T16:29:03.000000200Z\"}".to_owned(),
             format!("{head}8c-1e\"}}}}"),
             "{\"@timestamp\":\"mine\"}".to_owned(),
         ]

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::clock::entry_time;
 use crate::json;
 use crate::plan::Plan;
 use crate::protobuf;
@@ -91,7 +92,7 @@ impl Piece {
                 let from = out.len();
                 let Scratch { line, item, metadata, .. } = scratch;
                 metadata.clear();
-                let time = view.clock.time(row);
+                let time = entry_time(row);
                 match format {
                     Format::Protobuf => {
                         view.metadata(row, item, |name, value| protobuf::write_metadata(name, value, metadata));

@@ -4,14 +4,12 @@ use suiro_record::{Batch, Row};
 use suiro_sdk::document::write_text;
 use suiro_sdk::lang::{Template, TemplatePrepared};
 
-use crate::clock::Clock;
 use crate::settings::Settings;
 
 /// What entries of one batch are made with.
 #[derive(Debug)]
 pub(crate) struct View<'a> {
     pub(crate) batch: &'a Batch,
-    pub(crate) clock: Clock,
     line: Option<TemplatePrepared<'a>>,
     metadata: Vec<(&'a str, TemplatePrepared<'a>)>,
 }
@@ -23,7 +21,6 @@ impl<'a> View<'a> {
         let prepare = |template: &'a Template| template.prepare(batch);
         View {
             batch,
-            clock: Clock::new(batch),
             line: settings.line.as_ref().map(prepare),
             metadata: settings.structured_metadata.iter().map(|(name, t)| (name.as_str(), prepare(t))).collect(),
         }

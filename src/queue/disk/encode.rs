@@ -12,15 +12,9 @@
 //!
 //! The head is the same for all frames of a source, but for its metadata changing: a reader parses it once.
 //!
-//! Where a batch becomes several frames, records without a time of their own are given that of reading plus a nanosecond for
-//! each byte of their source by which their frame begins behind the first: an output that tells such records apart by their
-//! place in the batch (`loki`) finds them where they were.
-//!
 //! What JSON has no words for changes its kind: bytes come back as the base64 text they are delivered as.
 
-use std::sync::Arc;
-
-use suiro_record::{Batch, Row, Scope, Source, TimeKind, write_json_str};
+use suiro_record::{Batch, Row, Scope, TimeKind, write_json_str};
 use suiro_sdk::Part;
 
 use super::frame::{MAX_PAYLOAD, PREFIX, Prefix};
@@ -52,14 +46,6 @@ struct Encoder {
     scopes: Vec<u16>,
     rows: Vec<u8>,
     texts: Vec<u8>,
-    /// By source: where its first record in the part starts, and in the frame.
-    begins: Vec<Begin>,
-}
-
-struct Begin {
-    source: Arc<Source>,
-    part: u64,
-    frame: Option<u64>,
 }
 
 /// Encodes the records of `part`.
@@ -98,8 +84,7 @@ impl Encoder {
                 self.scopes.len() - 1
             }
         };
-        let time = self.time(batch, row);
-        self.rows.extend_from_slice(&time.to_le_bytes());
+        self.rows.extend_from_slice(&row.time.to_le_bytes());
         self.rows.extend_from_slice(&row.start.to_le_bytes());
         self.rows.extend_from_slice(&row.end.to_le_bytes());
         self.rows.extend_from_slice(&row.salt.to_le_bytes());
@@ -111,24 +96,6 @@ impl Encoder {
         });
         self.rows.extend_from_slice(&(header_len as u32).to_le_bytes());
         self.rows.extend_from_slice(&(body_len as u32).to_le_bytes());
-    }
-
-    /// The time of a record; see the module.
-    fn time(&mut self, batch: &Batch, row: &Row) -> i64 {
-        let source = &batch.scope(row).source;
-        let at = match self.begins.iter().position(|begin| Arc::ptr_eq(&begin.source, source)) {
-            Some(at) => at,
-            None => {
-                self.begins.push(Begin { source: source.clone(), part: row.start, frame: None });
-                self.begins.len() - 1
-            }
-        };
-        let begin = &mut self.begins[at];
-        let behind = begin.frame.get_or_insert(row.start).saturating_sub(begin.part);
-        match row.time_kind {
-            TimeKind::Read => row.time.saturating_add_unsigned(behind),
-            TimeKind::Own => row.time,
-        }
     }
 
     /// Makes a frame of what is collected.
@@ -153,7 +120,6 @@ impl Encoder {
                 self.done.too_large += records;
             }
         }
-        self.begins.iter_mut().for_each(|begin| begin.frame = None);
         self.scopes.clear();
         self.rows.clear();
         self.texts.clear();

@@ -162,7 +162,7 @@ fn read_into(mut handle: &File, heap: &mut Vec<u8>, from: u64, count: usize) -> 
 
 impl TailFile {
     /// Leaves those of `lines` that go into one batch: those that were not settled before the restart, read at the same
-    /// time. Says where in the file the skipped ones end, and the time of an earlier reading.
+    /// time. Says where in the file the skipped ones end, and the time that an earlier reading gave the first line.
     pub(crate) fn select(&self, lines: &mut Vec<Line>) -> (u64, Option<i64>) {
         if !self.is_replay() {
             return (self.offset, None);
@@ -172,7 +172,8 @@ impl TailFile {
         lines.drain(..skip);
         let Some(first) = lines.first() else { return (skipped, None) };
         let (until, time) = match self.read_before(first.start) {
-            Ok(span) => (span.end, Some(span.at)),
+            // The times of a reading count from its first line: see `Decoder::decode`.
+            Ok(span) => (span.end, Some(span.at.saturating_add_unsigned(first.start.saturating_sub(span.start)))),
             Err(next) => (next, None),
         };
         let more = lines.iter().skip(1);

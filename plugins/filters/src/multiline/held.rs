@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use suiro_record::{Batch, Path, Row, TimeKind};
+use suiro_record::{Batch, Path, Row};
 use suiro_sdk::custody::Quiet;
 use suiro_sdk::{Custody, FilterContext, Flow};
 
@@ -51,9 +51,6 @@ impl Held {
             let mut batch = flow.batch.sibling(flow.batch.tag.clone());
             if batch.import(&flow.batch, &row).is_err() {
                 return Err(Box::new(Group { row, end, text, solid, lines, fresh, state, sole, before: None }));
-            }
-            if row.time_kind == TimeKind::Read {
-                batch.rows[0].time = row.time.saturating_add_unsigned(place(&flow.batch, &row));
             }
             let text = match text {
                 Text::Span(span) => flow.batch.heap()[span].to_vec(),
@@ -133,13 +130,4 @@ impl Held {
         cx.emit(Flow { batch: self.batch, custody: self.custody });
         Custody::default()
     }
-}
-
-/// By how many bytes of its source a record is behind the first of its batch. An output that tells records of one time of
-/// reading apart by their place in the batch (`loki`) would not know it of one that left alone: it is put into the time, a
-/// nanosecond a byte.
-fn place(batch: &Batch, row: &Row) -> u64 {
-    let source = |row: &Row| &batch.scope(row).source;
-    let first = batch.rows.iter().find(|first| Arc::ptr_eq(source(first), source(row)));
-    first.map_or(0, |first| row.start.saturating_sub(first.start))
 }

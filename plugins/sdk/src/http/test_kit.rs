@@ -14,7 +14,7 @@ use crate::output::{Delivery, OutputSetup, Part, Rows};
 use crate::pool::Pool;
 
 /// A batch of `lines`: JSON where a line begins with `{`, text otherwise. Line `n` came from bytes `100 n..100 n + 50`, and
-/// all were read `read_at` nanoseconds after the epoch.
+/// all were read `read_at` nanoseconds after the epoch, and have the times that the decoder gives them.
 pub fn batch<L: AsRef<str>>(lines: &[L], read_at: i64) -> Batch {
     let source = Arc::new(Source::new("test".into(), 7));
     let mut batch = Batch::new("app.test".into(), Arc::new(Scope::new(source)), read_at);
@@ -26,7 +26,7 @@ pub fn batch<L: AsRef<str>>(lines: &[L], read_at: i64) -> Batch {
         let parsed = if line.starts_with('{') { batch.parse_json(span.clone()).ok() } else { None };
         let root = parsed.unwrap_or_else(|| batch.text_body(span));
         let start = n as u64 * 100;
-        batch.rows.push(Row::new(root, read_at, start, start + 50));
+        batch.rows.push(Row::new(root, read_at + start.cast_signed(), start, start + 50));
     }
     batch
 }

@@ -245,28 +245,3 @@ fn frames_of_one_source_share_its_scope() {
     let c = decode(&Record { scope: 2, ..record.clone() });
     assert!(!Arc::ptr_eq(a.scope(&a.rows[0]), c.scope(&c.rows[0])));
 }
-
-/// Loki takes two entries of one time and line for one, and `loki` gives lines without a time of their own one by their place
-/// in the batch. Guarantees: that place is the same, whatever frames the batch became.
-#[test]
-fn repeated_lines_have_times_of_their_own_in_all_frames() {
-    let source = Arc::new(Source::new("in".into(), 1));
-    let mut batch = Batch::new("t".into(), Arc::new(Scope::new(source)), 1_000);
-    batch.heap_mut().extend_from_slice(b"heartbeat");
-    for n in 0..60_000 {
-        let root = batch.text_body(0..9);
-        batch.rows.push(Row::new(root, 1_000, 5_000_000 + n * 10, 5_000_000 + n * 10 + 10));
-    }
-    let times = |batch: &Batch| -> Vec<i64> {
-        let clock = suiro_loki::clock::Clock::new(batch);
-        batch.rows.iter().map(|row| clock.time(row)).collect()
-    };
-    let want = times(&batch);
-    let pool = Arc::new(Pool::default());
-    let part = Part { batch: pool.share(batch), rows: Rows::All, custody: Custody::default() };
-    let frames = encode(&part).frames;
-    assert!(frames.len() > 2, "{} frames", frames.len());
-    let read: Vec<i64> = frames.iter().flat_map(|(frame, _)| times(&read_frame(frame).expect("a frame"))).collect();
-    assert!(read == want);
-    assert!(read.is_sorted_by(|a, b| a < b));
-}

@@ -25,6 +25,26 @@ fn what_is_settled_is_not_read_again_and_the_rest_is_with_the_same_origin() {
     assert!(bench.run().read().is_empty());
 }
 
+/// Equal lines of one reading are told apart by their times alone, where a store knows nothing else (Loki): half of them
+/// read again must not take the times of the other half.
+#[test]
+fn lines_read_again_have_the_times_they_had_whatever_of_their_reading_is_settled() {
+    let bench = Bench::new();
+    bench.append("a.log", "same\nsame\nsame\nsame\n");
+    let mut run = bench.run();
+    let mut flows = run.flows();
+    assert_eq!(flows.len(), 1);
+    let first = seen(&flows[0]);
+    assert!(first.is_sorted_by(|a, b| a.time < b.time));
+    let Flow { batch, custody } = &mut flows[0];
+    custody.narrow(batch, batch.rows[2..].iter());
+    run.source.checkpoint().unwrap();
+    drop((run, flows)); // killed: the last two were not settled
+    let mut run = bench.run();
+    assert_eq!(run.records(), first[2..]);
+    run.end();
+}
+
 #[test]
 fn killed_before_the_first_checkpoint() {
     let bench = Bench::new();
