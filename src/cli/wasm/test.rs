@@ -23,7 +23,7 @@ use crate::cli::screen::{bytes, count};
 /// Fuel of a call: several times what 100 ms in the agent are.
 const FUEL: u64 = 1_000_000_000;
 /// Time of a call, whatever its fuel.
-const TIME: Duration = Duration::from_secs(10);
+const TIME: Duration = Duration::from_secs(5);
 /// What a call may take in the agent, unless it is set.
 const TIMEOUT: Duration = Duration::from_millis(100);
 /// Records whose failure is told, each with a line.
