@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -39,6 +40,15 @@ pub(super) struct BenchArgs {
     seconds: u64,
 }
 
+/// What is run, again and again.
+struct Input {
+    /// With the bytes of their lines.
+    batches: Vec<(Batch, usize)>,
+    /// As it was read, before it was repeated to fill a batch.
+    bytes: usize,
+    records: usize,
+}
+
 pub(super) fn bench(args: &BenchArgs) -> Result<ExitCode, Stop> {
     let began = Instant::now();
     let loaded = args.module.load(Metering::Time)?;
@@ -50,7 +60,7 @@ pub(super) fn bench(args: &BenchArgs) -> Result<ExitCode, Stop> {
         .map_err(|failure| Stop::Usage(format!("{module}: it can't start: {failure}")))?;
     let started = began.elapsed();
     lines::invite();
-    let (batches, read) = batches(&loaded.tag)?;
+    let Input { batches, bytes: all_bytes, records: all_records } = Input::read(&loaded.tag)?;
     let failed = |failure: Failure| {
         let message =
             format!("{module}: it failed: {failure}\n  help: `suiro wasm test` finds the records it fails on");
@@ -82,16 +92,11 @@ pub(super) fn bench(args: &BenchArgs) -> Result<ExitCode, Stop> {
     }
     let each = time.as_nanos() as f64 / records as f64;
     let rate = taken as f64 / time.as_secs_f64().max(1e-9) / 1e6;
-    let batch = time.as_nanos() as f64 / records as f64 * batches[0].0.len() as f64;
+    let size = batches[0].0.len();
+    let batch = each * size as f64;
     let mut text = String::new();
     // Writing to a `String` does not fail.
-    let _ = writeln!(
-        text,
-        "records    {} a batch, {} bytes each; {} run",
-        batches[0].0.len(),
-        read.0 / read.1,
-        count(records)
-    );
+    let _ = writeln!(text, "records    {size} a batch, {} bytes each; {} run", all_bytes / all_records, count(records));
     let _ = writeln!(text, "cost       {each:.0} ns a record; {fastest:.0} in the fastest batch");
     let _ = writeln!(text, "rate       {rate:.0} MB/s");
     let _ = writeln!(
@@ -118,36 +123,36 @@ pub(super) fn bench(args: &BenchArgs) -> Result<ExitCode, Stop> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The input as batches, each with the bytes of its lines; and bytes and records in all.
-fn batches(tag: &std::sync::Arc<str>) -> Result<(Vec<(Batch, usize)>, (usize, usize)), Stop> {
-    let mut lines = Lines::new(std::io::stdin(), tag.clone())?;
-    let mut batches = Vec::new();
-    let (mut bytes, mut records) = (0, 0);
-    while bytes < MAX_INPUT
-        && let Some(portion) = lines.next()?
-    {
-        bytes += portion.bytes;
-        records += portion.batch.len();
-        batches.push((portion.batch, portion.bytes));
-    }
-    if records == 0 {
-        return Err(Stop::Usage("there are no records on standard input".to_owned()));
-    }
-    if bytes >= MAX_INPUT {
-        say("note: no more than 64 MiB of the input are used");
-    }
-    // A sample of a few lines makes full batches too.
-    if let [(batch, size)] = batches.as_mut_slice()
-        && batch.len() < lines::BATCH
-    {
-        let rows = batch.rows.clone();
-        let once = *size;
-        while batch.len() + rows.len() <= lines::BATCH {
-            batch.rows.extend_from_slice(&rows);
-            *size += once;
+// === impl Input ===
+
+impl Input {
+    fn read(tag: &Arc<str>) -> Result<Input, Stop> {
+        let mut lines = Lines::new(std::io::stdin(), tag.clone())?;
+        let mut input = Input { batches: Vec::new(), bytes: 0, records: 0 };
+        while input.bytes < MAX_INPUT
+            && let Some(portion) = lines.next()?
+        {
+            input.bytes += portion.bytes;
+            input.records += portion.batch.len();
+            input.batches.push((portion.batch, portion.bytes));
         }
+        if input.records == 0 {
+            return Err(Stop::Usage("there are no records on standard input".to_owned()));
+        }
+        if input.bytes >= MAX_INPUT {
+            say("note: no more than 64 MiB of the input are used");
+        }
+        // A sample of a few lines makes full batches too.
+        if let [(batch, size)] = input.batches.as_mut_slice() {
+            let rows = batch.rows.clone();
+            let once = *size;
+            while batch.len() + rows.len() <= lines::BATCH {
+                batch.rows.extend_from_slice(&rows);
+                *size += once;
+            }
+        }
+        Ok(input)
     }
-    Ok((batches, (bytes, records)))
 }
 
 /// What a call without records takes.
