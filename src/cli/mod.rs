@@ -9,6 +9,8 @@ mod logs;
 mod progress;
 mod run;
 mod screen;
+#[cfg(feature = "wasm")]
+mod wasm;
 
 use std::process::ExitCode;
 
@@ -39,6 +41,17 @@ enum Command {
     Check(check::CheckArgs),
     /// List inputs, filters, outputs and parsers
     List(list::ListArgs),
+    /// Write, test, inspect and measure WASM filters
+    #[cfg(feature = "wasm")]
+    Wasm(wasm::WasmArgs),
+    /// Not in this binary, which was built without WASM
+    #[cfg(not(feature = "wasm"))]
+    #[command(disable_help_flag = true)]
+    Wasm {
+        /// Whatever stands there
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+        _arguments: Vec<std::ffi::OsString>,
+    },
 }
 
 /// Runs the command the process was started with.
@@ -47,5 +60,14 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
         Command::List(args) => list::list(&args),
+        #[cfg(feature = "wasm")]
+        Command::Wasm(args) => wasm::wasm(&args),
+        #[cfg(not(feature = "wasm"))]
+        Command::Wasm { .. } => {
+            use std::io::Write as _;
+            let message = "error: this binary was built without WASM filters\n  help: build it with the feature `wasm`, which is a default one";
+            let _ = writeln!(std::io::stderr().lock(), "{message}");
+            ExitCode::from(EXIT_USAGE)
+        }
     }
 }

@@ -102,6 +102,13 @@ impl Site {
         self.launch(command, None).end()
     }
 
+    /// The same with this on standard input.
+    pub(crate) fn command_with_stdin(&self, arguments: &[&str], input: &[u8]) -> Outcome {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_suiro"));
+        command.args(arguments);
+        self.launch(command, Some(input.to_vec())).end()
+    }
+
     /// `run --once`, to its end.
     pub(crate) fn once(&self) -> Outcome {
         self.launch(self.run(&["--once"]), None).end()

@@ -26,6 +26,8 @@ mod tls;
 #[cfg(feature = "wasm")]
 mod wasm;
 #[cfg(feature = "wasm")]
+mod wasm_command;
+#[cfg(feature = "wasm")]
 mod wasm_filters;
 
 /// How long anything may take before the test fails: far longer than it does.

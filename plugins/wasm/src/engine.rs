@@ -2,7 +2,8 @@
 //!
 //! One engine for all filters of the process, made when the first module is loaded. Time is counted in epochs of
 //! [`TICK`]: a thread counts them while calls run and sleeps when none has for a while. `suiro wasm test` has an engine of
-//! its own, which counts fuel instead: the same on every machine.
+//! its own, which counts fuel as well: the same on every machine. It counts no work of the agent's own, so time is bounded
+//! there too.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -29,13 +30,14 @@ const COMPILER_STACK: usize = 16 << 20;
 pub enum Metering {
     /// Time, for production: nearly free.
     Time,
-    /// Fuel, for tests and comparisons: exact, and a third slower.
+    /// Fuel and time, for tests and comparisons: exact, and a third slower.
     Fuel,
 }
 
+static ENGINES: [OnceLock<Result<Engine, String>>; 2] = [OnceLock::new(), OnceLock::new()];
+
 /// The engine for that way of metering.
 pub(crate) fn engine(metering: Metering) -> Result<Engine, String> {
-    static ENGINES: [OnceLock<Result<Engine, String>>; 2] = [OnceLock::new(), OnceLock::new()];
     ENGINES[metering as usize].get_or_init(|| make(metering)).clone()
 }
 
@@ -51,7 +53,7 @@ fn make(metering: Metering) -> Result<Engine, String> {
         .max_wasm_stack(STACK)
         .wasm_memory64(false)
         .wasm_multi_memory(false)
-        .epoch_interruption(metering == Metering::Time)
+        .epoch_interruption(true)
         .consume_fuel(metering == Metering::Fuel)
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     // Where the system gives no such address space (a limit, an emulator), each instance asks for its own.
@@ -86,10 +88,9 @@ static CLOCK: OnceLock<Option<Arc<Clock>>> = OnceLock::new();
 impl Ticking {
     pub(crate) fn start() -> Ticking {
         let clock = CLOCK.get_or_init(|| {
-            let engine = engine(Metering::Time).ok()?;
             let clock = Arc::new(Clock { calls: AtomicUsize::new(0), asleep: Mutex::default() });
             let own = clock.clone();
-            let thread = std::thread::Builder::new().name("wasm:clock".to_owned()).spawn(move || own.run(&engine));
+            let thread = std::thread::Builder::new().name("wasm:clock".to_owned()).spawn(move || own.run());
             thread.ok().map(|_| clock)
         });
         if let Some(clock) = clock
@@ -113,11 +114,13 @@ impl Drop for Ticking {
 // === impl Clock ===
 
 impl Clock {
-    fn run(&self, engine: &Engine) {
+    fn run(&self) {
         let mut idle = 0;
         loop {
             std::thread::sleep(TICK);
-            engine.increment_epoch();
+            for engine in ENGINES.iter().filter_map(OnceLock::get).flatten() {
+                engine.increment_epoch();
+            }
             idle = if self.calls.load(SeqCst) > 0 { 0 } else { idle + 1 };
             if idle < IDLE {
                 continue;

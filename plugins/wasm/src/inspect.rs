@@ -168,17 +168,35 @@ impl Inspection {
 
     /// Which interface it is of, and whether all is there that this interface needs.
     pub fn interface(&self, abi: Option<Abi>, function: Option<&str>) -> Result<Interface, Refusal> {
-        let found = match abi {
-            Some(Abi::SuiroV1) => Interface::SuiroV1,
-            Some(Abi::FluentBit) => self.fluentbit(function)?,
-            None if self.export("suiro_version").is_some() => Interface::SuiroV1,
-            None => self.fluentbit(function)?,
-        };
-        if found == Interface::SuiroV1 {
-            self.check_suiro_v1()?;
+        let (found, refusals) = self.examine(abi, function);
+        match (found, refusals.into_iter().next()) {
+            (Some(interface), None) => Ok(interface),
+            (_, Some(refusal)) => Err(refusal),
+            (None, None) => Err(nothing()),
         }
-        self.check_imports(&found)?;
-        Ok(found)
+    }
+
+    /// Which interface it is of, as far as that can be told, and all that is wrong with it.
+    pub fn examine(&self, abi: Option<Abi>, function: Option<&str>) -> (Option<Interface>, Vec<Refusal>) {
+        let mut refusals = Vec::new();
+        let is_suiro_v1 = match abi {
+            Some(abi) => abi == Abi::SuiroV1,
+            None => self.export("suiro_version").is_some(),
+        };
+        let found = if is_suiro_v1 {
+            self.examine_suiro_v1(&mut refusals);
+            Some(Interface::SuiroV1)
+        } else {
+            self.fluentbit(function).map_err(|refusal| refusals.push(refusal)).ok()
+        };
+        if found.is_some() {
+            refusals.extend(self.check_memory().err());
+        }
+        // Of a module of no interface nobody knows what it may import.
+        if let Some(interface) = &found {
+            refusals.extend(self.imports.iter().filter_map(|import| import.check(interface).err()));
+        }
+        (found, refusals)
     }
 
     /// An export, by name.
@@ -186,26 +204,24 @@ impl Inspection {
         self.exports.iter().find(|export| export.name == name).map(|export| &export.what)
     }
 
-    fn check_suiro_v1(&self) -> Result<(), Refusal> {
-        self.check_memory()?;
+    fn examine_suiro_v1(&self, refusals: &mut Vec<Refusal>) {
         let needed = [("suiro_version", "() -> i32", true), ("process", "(i32) -> ()", true)];
         let optional = [("init", "() -> i32", false), ("flush", "() -> ()", false), ("_initialize", "() -> ()", false)];
         for (name, ty, required) in needed.into_iter().chain(optional) {
             match self.export(name) {
                 None if required => {
                     let help = format!("export it with the type {ty}; the interface is described in suiro_v1.md");
-                    return Err(Refusal::new(format!("it does not export the function `{name}`"), help));
+                    refusals.push(Refusal::new(format!("it does not export the function `{name}`"), help));
                 }
                 Some(Item::Function(own)) if own != ty => {
-                    return Err(Refusal::new(format!("it exports `{name}` as {own}; it must be {ty}"), ""));
+                    refusals.push(Refusal::new(format!("it exports `{name}` as {own}; it must be {ty}"), ""));
                 }
                 Some(Item::Memory | Item::Other) => {
-                    return Err(Refusal::new(format!("it exports `{name}`, but not as a function"), ""));
+                    refusals.push(Refusal::new(format!("it exports `{name}`, but not as a function"), ""));
                 }
                 None | Some(Item::Function(_)) => {}
             }
         }
-        Ok(())
     }
 
     fn fluentbit(&self, function: Option<&str>) -> Result<Interface, Refusal> {
@@ -234,11 +250,7 @@ impl Inspection {
             },
             None => match fitting().collect::<Vec<_>>().as_slice() {
                 [one] => *one,
-                [] => {
-                    let help = "a filter exports `suiro_version` and `process`, or, in Fluent Bit's way, a function of \
-                                tag, time and record whose name `function_name` tells";
-                    return Err(Refusal::new("it exports nothing that makes it a filter", help));
-                }
+                [] => return Err(nothing()),
                 names => {
                     let message = format!(
                         "it exports several functions that could be the filter: {}",
@@ -248,7 +260,6 @@ impl Inspection {
                 }
             },
         };
-        self.check_memory()?;
         Ok(Interface::FluentBit { function: function.to_owned() })
     }
 
@@ -262,37 +273,48 @@ impl Inspection {
             _ => Err(Refusal::new("it does not export its memory as `memory`", "the agent can't reach it otherwise")),
         }
     }
+}
 
-    fn check_imports(&self, interface: &Interface) -> Result<(), Refusal> {
-        for import in &self.imports {
-            let Import { module, name, what } = import;
-            let known: &[Function] = match (module.as_str(), interface) {
-                (link::MODULE, Interface::SuiroV1) => link::FUNCTIONS,
-                (wasi::MODULE, _) => wasi::FUNCTIONS,
-                ("env", Interface::FluentBit { .. }) => fluentbit::libc::FUNCTIONS,
-                _ => &[],
+// === impl Import ===
+
+impl Import {
+    /// Whether the agent has it, for a module of that interface.
+    fn check(&self, interface: &Interface) -> Result<(), Refusal> {
+        let Import { module, name, what } = self;
+        if *what == Item::Memory {
+            // Said of the memory already.
+            return Ok(());
+        }
+        let known: &[Function] = match (module.as_str(), interface) {
+            (link::MODULE, Interface::SuiroV1) => link::FUNCTIONS,
+            (wasi::MODULE, _) => wasi::FUNCTIONS,
+            ("env", Interface::FluentBit { .. }) => fluentbit::libc::FUNCTIONS,
+            _ => &[],
+        };
+        let Some(function) = known.iter().find(|function| function.name == name) else {
+            let near = suiro_sdk::settings::nearest(name, known.iter().map(|function| function.name));
+            let message = match near {
+                Some(near) => format!("it imports `{module}.{name}`, which there is not; did you mean `{near}`?"),
+                None => format!("it imports `{module}.{name}`, which the agent does not have"),
             };
-            let Some(function) = known.iter().find(|function| function.name == name) else {
-                let near = suiro_sdk::settings::nearest(name, known.iter().map(|function| function.name));
-                let message = match near {
-                    Some(near) => format!("it imports `{module}.{name}`, which there is not; did you mean `{near}`?"),
-                    None => format!("it imports `{module}.{name}`, which the agent does not have"),
-                };
-                return Err(Refusal::new(message, help_for(module)));
-            };
-            let ty = written_by(function);
-            match what {
-                Item::Function(own) if *own == ty => {}
-                Item::Function(own) => {
-                    return Err(Refusal::new(format!("it imports `{module}.{name}` as {own}; it is {ty}"), ""));
-                }
-                Item::Memory | Item::Other => {
-                    return Err(Refusal::new(format!("it imports `{module}.{name}`, but not as a function"), ""));
-                }
+            return Err(Refusal::new(message, help_for(module)));
+        };
+        let ty = written_by(function);
+        match what {
+            Item::Function(own) if *own == ty => Ok(()),
+            Item::Function(own) => Err(Refusal::new(format!("it imports `{module}.{name}` as {own}; it is {ty}"), "")),
+            Item::Memory | Item::Other => {
+                Err(Refusal::new(format!("it imports `{module}.{name}`, but not as a function"), ""))
             }
         }
-        Ok(())
     }
+}
+
+/// What is said of a module of no interface.
+fn nothing() -> Refusal {
+    let help = "a filter exports `suiro_version` and `process`, or, in Fluent Bit's way, a function of tag, time and \
+                record whose name `function_name` tells";
+    Refusal::new("it exports nothing that makes it a filter", help)
 }
 
 /// What is known to be something else, by its first bytes.

@@ -34,12 +34,12 @@ pub struct Sandbox {
     pub format: fluentbit::Format,
 }
 
-/// How much one call may do: by the program's [`Metering`](crate::Metering), time or fuel counts.
+/// How much one call may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Allowance {
     /// Time.
     pub time: Duration,
-    /// Fuel.
+    /// Fuel, where the program's [`Metering`](crate::Metering) counts it.
     pub fuel: u64,
 }
 
@@ -254,14 +254,12 @@ impl Instance {
 
 /// Gives the guest as much as it may use next.
 fn allow(store: &mut Store<Host>, program: &Program, allowance: Allowance) {
-    match program.metering {
-        crate::Metering::Time => {
-            let ticks = allowance.time.as_nanos() / TICK.as_nanos();
-            // The tick under way is not a whole one.
-            store.as_context_mut().set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX >> 1).saturating_add(1));
-        }
+    let ticks = allowance.time.as_nanos() / TICK.as_nanos();
+    // The tick under way is not a whole one.
+    store.as_context_mut().set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX >> 1).saturating_add(1));
+    if program.metering == crate::Metering::Fuel {
         // It can't fail where fuel is counted.
-        crate::Metering::Fuel => drop(store.set_fuel(allowance.fuel)),
+        let _ = store.set_fuel(allowance.fuel);
     }
 }
 

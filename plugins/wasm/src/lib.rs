@@ -14,7 +14,8 @@
 //! handles (`wasm-filters/suiro_v1.md` is the contract). Everything a guest does in a call is taken back if the call fails.
 //!
 //! For tools that run a module over records without an agent: [`Load::check`], [`Checked::compile`] with
-//! [`Metering::Fuel`], [`Instance::new`], [`Instance::call`], and the [`Effects`] of each call.
+//! [`Metering::Fuel`], [`Instance::new`], [`Instance::call`], and the [`Effects`] of each call; [`config`] and
+//! [`check_on_error`] read settings as the filter does.
 
 mod cache;
 mod core;
@@ -39,6 +40,7 @@ mod tests;
 
 use std::sync::{Arc, OnceLock};
 
+use suiro_record::Value;
 use suiro_sdk::settings::{Reported, Section};
 use suiro_sdk::{Filter, FilterFactory, FilterSetup, Registry, StartError};
 
@@ -66,6 +68,16 @@ pub fn register(registry: &mut Registry) {
 pub fn build(section: &Section) -> Result<Box<dyn FilterFactory>, Reported> {
     let settings = Arc::new(settings::read(section)?);
     Ok(Box::new(Wasm { settings, core: OnceLock::new() }))
+}
+
+/// A section's settings as a map: what stands in a filter's `config = { .. }`.
+pub fn config(section: &Section) -> Result<Value, Reported> {
+    settings::config(section)
+}
+
+/// Whether that is what a filter's `on_error` can be.
+pub fn check_on_error(word: &str) -> Result<(), Refusal> {
+    settings::OnError::read(word).map(drop)
 }
 
 /// The filter, as configured.

@@ -55,9 +55,14 @@ pub struct Program {
 // === impl Load ===
 
 impl Load {
+    /// The file's bytes, whatever they are, but not more of them than a module may have.
+    pub fn read(&self) -> Result<Vec<u8>, Refusal> {
+        read(&self.path)
+    }
+
     /// Reads the file and checks all that can be checked without compiling it.
     pub fn check(&self) -> Result<Checked, Refusal> {
-        let bytes = read(&self.path)?;
+        let bytes = self.read()?;
         let sha256: [u8; 32] = Sha256::digest(&bytes).into();
         if let Some(wanted) = self.sha256
             && wanted != sha256
@@ -137,14 +142,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Refusal> {
         let help = "give the .wasm it was made of: the agent compiles it itself, and keeps the result";
         return Err(Refusal::new("it is compiled ahead of time for another runtime (.aot)", help));
     }
-    let failed = |error: std::io::Error| {
-        let help = if error.kind() == std::io::ErrorKind::NotFound {
-            "relative paths start at the folder of the configuration file"
-        } else {
-            ""
-        };
-        Refusal::new(format!("it can't be read: {error}"), help)
-    };
+    let failed = |error: std::io::Error| Refusal::new(format!("it can't be read: {error}"), "");
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(failed)?;
     if file.metadata().map_err(failed)?.is_dir() {

@@ -7,7 +7,7 @@ use suiro_sdk::reroute::{MAX_TAG, is_tag};
 use suiro_sdk::settings::{ByteSize, Data, Reported, Section, Value};
 
 use crate::fluentbit::Format;
-use crate::inspect::Abi;
+use crate::inspect::{Abi, Refusal};
 use crate::program::{Checked, Load};
 
 /// The settings, and the module they name.
@@ -82,9 +82,11 @@ pub(crate) fn read(section: &Section) -> Result<Settings, Reported> {
 
     let (Some(module), Some(path)) = (module, path) else { return Err(section.missing("module", "\"filter.wasm\"")) };
     let load = Load { path, abi, function, sha256: sha256.transpose()? };
-    let checked = load
-        .check()
-        .map_err(|refusal| module.error(format!("{}: {}", load.path.display(), refusal.message), refusal.help))?;
+    let checked = load.check().map_err(|refusal| {
+        let absent = !load.path.exists();
+        let help = if absent { "relative paths start at the folder of the configuration file" } else { &refusal.help };
+        module.error(format!("{}: {}", load.path.display(), refusal.message), help)
+    })?;
     if checked.inspection.memory.is_some_and(|start| start > memory.bytes()) {
         let wants = ByteSize(checked.inspection.memory.unwrap_or(0).next_multiple_of(1 << 20));
         let message = format!("{}: it starts with {wants} of memory, and may have {memory}", load.path.display());
@@ -104,23 +106,33 @@ pub(crate) fn read(section: &Section) -> Result<Settings, Reported> {
 
 fn on_error(value: &Value) -> Result<OnError, Reported> {
     let word = value.text(ON_ERROR)?;
-    match word {
-        "dead_letter" => return Ok(OnError::DeadLetter),
-        "drop" => return Ok(OnError::Drop),
-        "pass" => return Ok(OnError::Pass),
-        _ => {}
-    }
-    match word.strip_prefix("tag:") {
-        Some(tag) if is_tag(tag) => Ok(OnError::Tag(tag.into())),
-        Some(_) => {
-            let message =
-                format!("the tag in `on_error` must have from 1 to {MAX_TAG} bytes, none of them control characters");
-            Err(value.error(message, "for example: on_error = \"tag:failed\""))
+    OnError::read(word).map_err(|refusal| value.error(refusal.message, refusal.help))
+}
+
+// === impl OnError ===
+
+impl OnError {
+    /// Of the word for it.
+    pub(crate) fn read(word: &str) -> Result<OnError, Refusal> {
+        match word {
+            "dead_letter" => return Ok(OnError::DeadLetter),
+            "drop" => return Ok(OnError::Drop),
+            "pass" => return Ok(OnError::Pass),
+            _ => {}
         }
-        None => {
-            let near = suiro_sdk::settings::nearest(word, ["dead_letter", "drop", "pass"]);
-            let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-            Err(value.error(format!("`on_error` must be {ON_ERROR}{near}"), ""))
+        match word.strip_prefix("tag:") {
+            Some(tag) if is_tag(tag) => Ok(OnError::Tag(tag.into())),
+            Some(_) => {
+                let message = format!(
+                    "the tag in `on_error` must have from 1 to {MAX_TAG} bytes, none of them control characters"
+                );
+                Err(Refusal::new(message, "for example: on_error = \"tag:failed\""))
+            }
+            None => {
+                let near = suiro_sdk::settings::nearest(word, ["dead_letter", "drop", "pass"]);
+                let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+                Err(Refusal::new(format!("`on_error` must be {ON_ERROR}{near}"), ""))
+            }
         }
     }
 }
@@ -139,6 +151,13 @@ fn digest(value: &Value) -> Result<[u8; 32], Reported> {
             Err(_) => false,
         });
     if sound { Ok(digest) } else { Err(value.expected(WHAT)) }
+}
+
+/// All of a section as a map, as it stands in a filter's `config`.
+pub(crate) fn config(section: &Section) -> Result<Tree, Reported> {
+    let keys = section.keys().into_iter();
+    let members = keys.filter_map(|key| section.value(&key).map(|value| Ok((key, tree(&value)?))));
+    Ok(Tree::Object(members.collect::<Result<_, Reported>>()?))
 }
 
 /// A value of the configuration as a value of a record.

@@ -27,6 +27,7 @@ pub(crate) fn guest(parts: &str) -> String {
            (import \"suiro_v1\" \"drop\" (func $drop (param i32) (result i32)))
            (import \"suiro_v1\" \"fail\" (func $fail (param i32 i32 i32) (result i32)))
            (import \"suiro_v1\" \"emit\" (func $emit (param i32 i32 i32) (result i32)))
+           (import \"suiro_v1\" \"json\" (func $json (param i32 i32 i32) (result i32)))
            (import \"suiro_v1\" \"config\" (func $config (param i32 i32 i32 i32) (result i32)))
            (import \"suiro_v1\" \"log\" (func $log (param i32 i32 i32) (result i32)))
            (import \"suiro_v1\" \"counter\" (func $counter (param i32 i32 i64) (result i32)))

@@ -1,7 +1,7 @@
 //! WASM filters, run by the agent: what they do to records, and what becomes of records when they fail.
 
 mod fluentbit;
-mod guests;
+pub(crate) mod guests;
 mod hostile;
 mod works;
 
