@@ -230,7 +230,7 @@ fn lines_that_are_no_records_are_told_and_passed() {
         "{}",
         outcome.stderr
     );
-    assert!(outcome.stderr.contains("1 lines were no JSON"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("1 line was no JSON"), "{}", outcome.stderr);
     let outcome = test_guest(&keep, &[], "");
     assert_eq!(outcome.code(), 0);
     assert!(outcome.stderr.contains("no records"), "{}", outcome.stderr);

@@ -103,10 +103,11 @@ pub(super) fn test(args: &TestArgs) -> Result<ExitCode, Stop> {
         say("warning: there were no records on standard input");
     }
     if lines.strange() > 0 {
-        let strange = lines.strange();
-        say(format_args!(
-            "note: {strange} lines were no JSON, and are the text under `log` of a record, as in the agent"
-        ));
+        let strange = match lines.strange() {
+            1 => "1 line was".to_owned(),
+            n => format!("{} lines were", count(n)),
+        };
+        say(format_args!("note: {strange} no JSON, and went in as the text under `log`, as in the agent"));
     }
     let mut well = verdicts.failed == 0;
     if let (Some(expected), Some(path)) = (&expected, &args.expect) {
