@@ -2,6 +2,8 @@
 
 use clap::ValueEnum;
 
+use super::agents::Kind;
+
 /// One job. The order is the order of the tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum)]
 pub(crate) enum Job {
@@ -13,6 +15,8 @@ pub(crate) enum Job {
     JsonFilterEs,
     /// Tail Apache combined, parse, to Elasticsearch bulk.
     ApacheEs,
+    /// Tail JSON, parse, a WASM filter that reads `level` and sets one field, to Elasticsearch bulk.
+    WasmEs,
 }
 
 /// The files the jobs read.
@@ -35,9 +39,20 @@ pub(crate) enum Destination {
     Elasticsearch,
 }
 
+/// What is asked of one in a job: so many times the MB per CPU second of another.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target {
+    /// Of whom it is asked.
+    pub(crate) who: Kind,
+    /// The other one.
+    pub(crate) than: Kind,
+    /// The least ratio.
+    pub(crate) ratio: f64,
+}
+
 impl Job {
     /// Every job, in the order of the tables.
-    pub(crate) const ALL: [Self; 4] = [Self::TextLoki, Self::JsonEs, Self::JsonFilterEs, Self::ApacheEs];
+    pub(crate) const ALL: [Self; 5] = [Self::TextLoki, Self::JsonEs, Self::JsonFilterEs, Self::ApacheEs, Self::WasmEs];
 
     /// The name on the command line and in file names.
     pub(crate) fn slug(self) -> &'static str {
@@ -46,6 +61,7 @@ impl Job {
             Self::JsonEs => "json-es",
             Self::JsonFilterEs => "json-filter-es",
             Self::ApacheEs => "apache-es",
+            Self::WasmEs => "wasm-es",
         }
     }
 
@@ -56,24 +72,28 @@ impl Job {
             Self::JsonEs => "tail JSON, parse, to Elasticsearch bulk",
             Self::JsonFilterEs => "the same, dropping debug, setting and removing a field",
             Self::ApacheEs => "tail Apache combined, parse, to Elasticsearch bulk",
+            Self::WasmEs => {
+                "tail JSON, parse, a WASM filter that reads `level` and sets a field, to Elasticsearch bulk"
+            }
         }
     }
 
-    /// What the hand-written loop does, in words.
-    pub(crate) fn loop_steps(self) -> &'static str {
-        match self {
+    /// What the hand-written loop does, in words; `None` where there is none.
+    pub(crate) fn loop_steps(self) -> Option<&'static str> {
+        Some(match self {
             Self::TextLoki => "read, split, protobuf, snappy, send",
             Self::JsonEs => "read, split, validate, splice, send",
             Self::JsonFilterEs => "read, split, validate, find level, splice, send",
             Self::ApacheEs => "read, split, captures of the regex crate, write JSON, send",
-        }
+            Self::WasmEs => return None,
+        })
     }
 
     /// The file this job reads.
     pub(crate) fn corpus(self) -> Corpus {
         match self {
             Self::TextLoki => Corpus::Text,
-            Self::JsonEs | Self::JsonFilterEs => Corpus::Json,
+            Self::JsonEs | Self::JsonFilterEs | Self::WasmEs => Corpus::Json,
             Self::ApacheEs => Corpus::Apache,
         }
     }
@@ -82,16 +102,36 @@ impl Job {
     pub(crate) fn destination(self) -> Destination {
         match self {
             Self::TextLoki => Destination::Loki,
-            Self::JsonEs | Self::JsonFilterEs | Self::ApacheEs => Destination::Elasticsearch,
+            Self::JsonEs | Self::JsonFilterEs | Self::ApacheEs | Self::WasmEs => Destination::Elasticsearch,
         }
     }
 
-    /// What is asked of suiro (medians, MB per CPU second): the least ratio to Fluent Bit and to the loop.
-    pub(crate) fn targets(self) -> (f64, f64) {
-        match self {
+    /// Who takes part.
+    pub(crate) fn takes(self, kind: Kind) -> bool {
+        match kind {
+            Kind::Suiro | Kind::FluentBit => true,
+            Kind::Vector | Kind::Loop => self != Self::WasmEs,
+            Kind::SuiroModify | Kind::SuiroSameWasm => self == Self::WasmEs,
+        }
+    }
+
+    /// What is asked of suiro (medians, MB per CPU second).
+    pub(crate) fn targets(self) -> Vec<Target> {
+        let (to_fluent_bit, to_loop) = match self {
             Self::TextLoki => (2.0, 0.65),
             Self::JsonEs | Self::JsonFilterEs => (10.0, 0.50),
             Self::ApacheEs => (6.0, 1.0),
-        }
+            Self::WasmEs => {
+                return vec![
+                    Target { who: Kind::Suiro, than: Kind::FluentBit, ratio: 10.0 },
+                    Target { who: Kind::SuiroSameWasm, than: Kind::FluentBit, ratio: 4.0 },
+                    Target { who: Kind::Suiro, than: Kind::SuiroModify, ratio: 0.80 },
+                ];
+            }
+        };
+        vec![
+            Target { who: Kind::Suiro, than: Kind::FluentBit, ratio: to_fluent_bit },
+            Target { who: Kind::Suiro, than: Kind::Loop, ratio: to_loop },
+        ]
     }
 }

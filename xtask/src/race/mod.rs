@@ -82,6 +82,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
     let mut results = vec![];
     for &job in &options.jobs {
         let file = corpus::provide(job.corpus(), options.size_mib << 20, &folder)?;
+        let agents: Vec<&Agent> = agents.iter().filter(|agent| job.takes(agent.kind)).collect();
         print_configurations(&agents, job, &file.path, sink.port());
         let first = results.len();
         results.extend(agents.iter().map(|agent| JobResult {
@@ -140,7 +141,11 @@ fn load() -> Option<f64> {
 fn line_up(only_suiro: bool) -> Result<Vec<Agent>, Error> {
     let mut agents = vec![];
     match Agent::suiro() {
-        Ok(agent) => agents.push(agent),
+        Ok(agent) => {
+            let roles = [Kind::SuiroModify, Kind::SuiroSameWasm].map(|kind| agent.as_kind(kind));
+            agents.push(agent);
+            agents.extend(roles);
+        }
         Err(error) => println!("\nsuiro can't be run, so only the others are: {error}\n"),
     }
     if !only_suiro {
@@ -148,14 +153,14 @@ fn line_up(only_suiro: bool) -> Result<Vec<Agent>, Error> {
         agents.extend(found);
         missing.iter().for_each(|line| println!("not in the race: {line}"));
     }
-    for agent in &agents {
+    for agent in agents.iter().filter(|agent| agent.kind.is_itself()) {
         println!("in the race: {} ({}, {})", agent.kind.name(), agent.version, agent.program.display());
     }
     agents.push(Agent::least_work()?);
     Ok(agents)
 }
 
-fn print_configurations(agents: &[Agent], job: Job, file: &Path, sink: u16) {
+fn print_configurations(agents: &[&Agent], job: Job, file: &Path, sink: u16) {
     let folder = Path::new("/tmp/run");
     let course = Course { job: Some(job), file, sink, api: 2020, folder };
     for agent in agents {
@@ -167,7 +172,7 @@ fn print_configurations(agents: &[Agent], job: Job, file: &Path, sink: u16) {
 
 fn idle(agents: &[Agent], sink: &mut Sink, folder: &Path) -> Vec<Idle> {
     let mut idle = vec![];
-    for agent in agents.iter().filter(|agent| agent.kind != Kind::Loop) {
+    for agent in agents.iter().filter(|agent| agent.kind != Kind::Loop && agent.kind.is_itself()) {
         let measured = idle::memory(agent, sink, folder).and_then(|memory| {
             let starts = if agent.kind == Kind::Suiro { STARTS } else { 0 };
             let ready = (0..starts).map(|_| idle::ready(agent, sink, folder)).collect::<Result<_, _>>()?;

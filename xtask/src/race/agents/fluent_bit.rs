@@ -12,7 +12,7 @@
 //! The parsers are written out here, so that a package that ships other ones runs the same race. They read the record's
 //! time, since suiro does.
 
-use super::Course;
+use super::{Course, module};
 use crate::race::job::{Destination, Job};
 
 /// Its flush interval: shorter than the default of a second, or the memory limit would pace it.
@@ -21,13 +21,12 @@ const FLUSH: &str = "0.2";
 pub(super) fn configuration(course: &Course<'_>) -> Vec<(&'static str, String)> {
     let Course { job, file, sink, .. } = course;
     let parser = match job {
-        Some(Job::JsonEs | Job::JsonFilterEs) => "    parser            race_json\n",
+        Some(Job::JsonEs | Job::JsonFilterEs | Job::WasmEs) => "    parser            race_json\n",
         Some(Job::ApacheEs) => "    parser            race_apache\n",
         Some(Job::TextLoki) | None => "",
     };
     let filters = match job {
-        Some(Job::JsonFilterEs) => {
-            "[FILTER]
+        Some(Job::JsonFilterEs) => "[FILTER]
     name              grep
     match             race
     exclude           level ^debug$
@@ -39,8 +38,20 @@ pub(super) fn configuration(course: &Course<'_>) -> Vec<(&'static str, String)> 
     remove            session
 
 "
-        }
-        _ => "",
+        .to_owned(),
+        Some(Job::WasmEs) => format!(
+            "[FILTER]
+    name              wasm
+    match             race
+    event_format      json
+    wasm_path         {}
+    function_name     severity
+    accessible_paths  .
+
+",
+            module("race-severity-fluentbit.wasm").display()
+        ),
+        _ => String::new(),
     };
     let output = match job.map(Job::destination) {
         Some(Destination::Loki) => {

@@ -3,6 +3,9 @@
 //! Everyone gets the same job with the same result: the whole file from its beginning, the record's own time as
 //! `@timestamp`, no compression but what Loki's protobuf brings along, requests of about [`BATCH`] bytes, memory queues.
 //! Beyond that each agent gets the settings it is fastest with, found by trying; they are printed with the result.
+//!
+//! In the job with a filter in WASM, suiro runs thrice: with the filter in its own interface, with the module that Fluent Bit
+//! runs, and with its native filter of the same effect. The filters' sources are in `wasm-filters/race`.
 
 mod fluent_bit;
 mod suiro;
@@ -28,6 +31,10 @@ pub(super) const BATCH: &str = "1MiB";
 pub(crate) enum Kind {
     /// This project's agent.
     Suiro,
+    /// This project's agent, with the native filter instead of the one in WASM.
+    SuiroModify,
+    /// This project's agent, with Fluent Bit's filter in WASM.
+    SuiroSameWasm,
     /// Fluent Bit, named by `FLUENT_BIT` or found as `fluent-bit`.
     FluentBit,
     /// Vector, named by `VECTOR` or found as `vector`.
@@ -66,10 +73,17 @@ impl Kind {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Suiro => "suiro",
+            Self::SuiroModify => "suiro, `modify`",
+            Self::SuiroSameWasm => "suiro, same .wasm",
             Self::FluentBit => "Fluent Bit",
             Self::Vector => "Vector",
             Self::Loop => "least-work loop",
         }
+    }
+
+    /// Whether it is a program, and not one in another role.
+    pub(crate) fn is_itself(self) -> bool {
+        !matches!(self, Self::SuiroModify | Self::SuiroSameWasm)
     }
 }
 
@@ -84,6 +98,11 @@ impl Agent {
         let program = target().join("release").join("suiro");
         let version = version_of(&program)?;
         Ok(Self { kind: Kind::Suiro, program, version })
+    }
+
+    /// The same program in another role.
+    pub(crate) fn as_kind(&self, kind: Kind) -> Self {
+        Self { kind, ..self.clone() }
     }
 
     /// The other agents that can be had here, and a line on each that can't.
@@ -114,7 +133,7 @@ impl Agent {
     /// The configuration for a course: file name and text. The loop has none.
     pub(crate) fn configuration(&self, course: &Course<'_>) -> Vec<(&'static str, String)> {
         match self.kind {
-            Kind::Suiro => suiro::configuration(course),
+            Kind::Suiro | Kind::SuiroModify | Kind::SuiroSameWasm => suiro::configuration(self.kind, course),
             Kind::FluentBit => fluent_bit::configuration(course),
             Kind::Vector => vector::configuration(course),
             Kind::Loop => vec![],
@@ -132,7 +151,7 @@ impl Agent {
         }
         let main = files.first().map(|(name, _)| course.folder.join(name)).unwrap_or_default();
         match self.kind {
-            Kind::Suiro => command.arg("run").arg("-c").arg(main),
+            Kind::Suiro | Kind::SuiroModify | Kind::SuiroSameWasm => command.arg("run").arg("-c").arg(main),
             Kind::FluentBit => command.arg("-c").arg(main),
             Kind::Vector => command.arg("--config").arg(main).env("VECTOR_LOG", "warn"),
             Kind::Loop => {
@@ -143,6 +162,11 @@ impl Agent {
         };
         Ok(command)
     }
+}
+
+/// A filter in WASM, as it is committed.
+fn module(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../wasm-filters/dist").join(name)
 }
 
 fn on_path(name: &str) -> Option<PathBuf> {

@@ -1,12 +1,12 @@
 //! suiro's configuration for the race: its defaults, but for the size of a request.
 
-use super::{BATCH, Course};
+use super::{BATCH, Course, Kind, module};
 use crate::race::job::{Destination, Job};
 
-pub(super) fn configuration(course: &Course<'_>) -> Vec<(&'static str, String)> {
+pub(super) fn configuration(kind: Kind, course: &Course<'_>) -> Vec<(&'static str, String)> {
     let Course { job, file, sink, api, folder } = course;
     let parser = match job {
-        Some(Job::JsonEs | Job::JsonFilterEs) => "parser = \"json\"\n",
+        Some(Job::JsonEs | Job::JsonFilterEs | Job::WasmEs) => "parser = \"json\"\n",
         Some(Job::ApacheEs) => "parser = \"apache_combined\"\n",
         Some(Job::TextLoki) | None => "",
     };
@@ -14,8 +14,14 @@ pub(super) fn configuration(course: &Course<'_>) -> Vec<(&'static str, String)> 
         Some(Job::JsonFilterEs) => concat!(
             "[[filter]]\ntype = \"drop\"\nwhen = 'level == \"debug\"'\n\n",
             "[[filter]]\ntype = \"modify\"\nset = { env = \"prod\" }\nremove = [\"session\"]\n\n",
-        ),
-        _ => "",
+        )
+        .to_owned(),
+        Some(Job::WasmEs) => match kind {
+            Kind::SuiroModify => "[[filter]]\ntype = \"modify\"\ncopy = { level = \"severity\" }\n\n".to_owned(),
+            Kind::SuiroSameWasm => wasm("race-severity-fluentbit.wasm", "function_name = \"severity\"\n"),
+            _ => wasm("race-severity.wasm", ""),
+        },
+        _ => String::new(),
     };
     let output = match job.map(Job::destination) {
         Some(Destination::Loki) => {
@@ -43,4 +49,8 @@ read_from = "beginning"
         file = file.display(),
     );
     vec![("suiro.toml", text)]
+}
+
+fn wasm(name: &str, more: &str) -> String {
+    format!("[[filter]]\ntype = \"wasm\"\nmodule = '{}'\n{more}\n", module(name).display())
 }

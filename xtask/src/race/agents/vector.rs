@@ -26,7 +26,7 @@ pub(super) fn configuration(course: &Course<'_>) -> Vec<(&'static str, String)> 
             ". = parse_apache_log!(string!(.message), format: \"combined\")\n",
             ".\"@timestamp\" = del(.timestamp)\n",
         )),
-        Some(Job::TextLoki) | None => None,
+        Some(Job::TextLoki | Job::WasmEs) | None => None,
     };
     let transform = program.map_or(String::new(), |program| {
         format!("[transforms.edit]\ntype = \"remap\"\ninputs = [\"file\"]\nsource = '''\n{program}'''\n\n")
