@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use suiro_sdk::metrics::{Counter, Gauge, Seconds};
+use suiro_sdk::metrics::{Counter, Gauge, Histogram};
 use suiro_sdk::{BlockHealth, FilterSetup, Reason};
 
 use crate::Metering;
@@ -48,8 +48,7 @@ pub(crate) struct Core {
 
 /// The filter's metrics, beside the ledger.
 pub(crate) struct FilterMetrics {
-    calls: Counter,
-    time: Seconds,
+    calls: Histogram,
     pub(crate) taken: Counter,
     pub(crate) out: Counter,
     pub(crate) dropped: Counter,
@@ -231,8 +230,7 @@ impl FilterMetrics {
             )
         });
         FilterMetrics {
-            calls: counter("suiro_wasm_calls_total", "Calls of the guest"),
-            time: metrics.seconds("suiro_wasm_call_seconds_total", "Time in the guest", &labels),
+            calls: metrics.histogram("suiro_wasm_call_seconds", "Time in the guest, by call", &labels),
             taken: counter("suiro_wasm_in_records_total", "Records the guest was given"),
             out: counter("suiro_wasm_out_records_total", "Records the guest passed on"),
             dropped: counter("suiro_wasm_dropped_records_total", "Records the guest dropped"),
@@ -247,8 +245,7 @@ impl FilterMetrics {
     }
 
     pub(crate) fn called(&self, time: Duration, memory: usize) {
-        self.calls.add(1);
-        self.time.add(time);
+        self.calls.observe(time);
         self.memory.set(memory as f64);
     }
 
