@@ -43,6 +43,12 @@ pub(crate) fn write_escaped(s: &[u8], out: &mut Vec<u8>) -> bool {
 /// malformed escape (which [`check_escape`] never lets in) reads as U+FFFD.
 pub(crate) fn unescape(text: &[u8]) -> String {
     let mut out = Vec::with_capacity(text.len());
+    unescape_into(text, &mut out);
+    String::from_utf8(out).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned())
+}
+
+/// Appends what [`unescape`] gives.
+pub(crate) fn unescape_into(text: &[u8], out: &mut Vec<u8>) {
     let mut at = 0;
     while at < text.len() {
         let run = memchr::memchr(b'\\', &text[at..]).unwrap_or(text.len() - at);
@@ -55,7 +61,6 @@ pub(crate) fn unescape(text: &[u8]) -> String {
         out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
         at += used;
     }
-    String::from_utf8(out).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned())
 }
 
 /// Length of the escape at the head of `text` (which starts with a backslash), or `None` if it is malformed or half of a

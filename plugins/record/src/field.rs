@@ -131,9 +131,11 @@ impl<'a> Field<'a> {
 
     /// Appends it as text: a string as what it says, everything else as JSON.
     pub fn write_text(self, out: &mut Vec<u8>) {
-        match self.as_str() {
-            Some(text) => out.extend_from_slice(text.as_bytes()),
-            None => self.write_json(out),
+        match self {
+            Field::Node(node) => node.write_text(out),
+            Field::Value(Value::Str(text)) => out.extend_from_slice(text.as_bytes()),
+            Field::Text(text) => out.extend_from_slice(text.as_bytes()),
+            Field::Value(_) | Field::Time(_) => self.write_json(out),
         }
     }
 

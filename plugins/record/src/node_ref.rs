@@ -69,6 +69,23 @@ impl<'a> NodeRef<'a> {
         }
     }
 
+    /// The bytes of what a string says, where they stand in the batch as they are.
+    #[inline]
+    pub fn plain_bytes(self) -> Option<&'a [u8]> {
+        let node = self.node();
+        (node.tag == Tag::Str && !node.is(ESCAPED)).then(|| &self.batch.heap[node.span()])
+    }
+
+    /// Appends it as text: a string as what it says, everything else as JSON.
+    pub fn write_text(self, out: &mut Vec<u8>) {
+        let node = self.node();
+        match node.tag {
+            Tag::Str if node.is(ESCAPED) => escape::unescape_into(&self.batch.heap[node.span()], out),
+            Tag::Str => out.extend_from_slice(&self.batch.heap[node.span()]),
+            _ => self.write_json(out),
+        }
+    }
+
     /// Whether it is a string that says `s`.
     #[inline]
     pub fn str_eq(self, s: &str) -> bool {

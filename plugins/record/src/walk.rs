@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use crate::batch::{Batch, RootId};
 use crate::build::Source;
 use crate::edit::{EditError, NewValue};
-use crate::node::{NO_KEY, NodeId, Tag};
+use crate::node::{DUPLICATES, NO_KEY, NodeId, Tag};
 use crate::node_ref::NodeRef;
 use crate::parse::MAX_DEPTH;
 
@@ -138,10 +138,11 @@ impl Batch {
         let room = MAX_DEPTH.saturating_sub(walk.steps.len());
         let new = self.build(&Source::New(value), room)?;
         self.dirty_along(walk);
+        // Removing other copies of the key may change how many stand before it.
+        let moves = self.node(container).is(DUPLICATES);
         self.replace(container, step.id, new);
-        let index = self.child_ids(container).position(|id| id == step.id).unwrap_or(0);
-        if let Some(last) = walk.steps.last_mut() {
-            last.index = index as u32;
+        if moves && let Some(last) = walk.steps.last_mut() {
+            last.index = self.child_ids(container).position(|id| id == step.id).unwrap_or(0) as u32;
         }
         walk.state = At::Set;
         Ok(())

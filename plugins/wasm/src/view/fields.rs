@@ -21,6 +21,16 @@ pub(super) fn kind_of(field: Field<'_>) -> i32 {
     }
 }
 
+/// Whether a value's kind is among `kinds`, which has a bit for each.
+pub(super) fn is_among(field: Field<'_>, kinds: u32) -> bool {
+    const NUMBERS: u32 = 1 << 2 | 1 << 3;
+    match field.kind() {
+        // Which of the two it is takes a look at its text.
+        Kind::Number if kinds & NUMBERS == 0 => false,
+        _ => kinds >> kind_of(field) & 1 == 1,
+    }
+}
+
 /// Whether a number is written without fraction and exponent.
 fn is_integer(field: Field<'_>) -> bool {
     let plain = |text: &str| !text.bytes().any(|b| matches!(b, b'.' | b'e' | b'E'));
@@ -33,15 +43,16 @@ fn is_integer(field: Field<'_>) -> bool {
 }
 
 /// Gives the guest a value's text.
+#[inline]
 pub(super) fn put_text(field: Field<'_>, memory: &mut [u8], buf: i32, cap: i32, scratch: &mut Vec<u8>) -> Answer {
-    match field.as_str() {
-        Some(text) => put(memory, buf, cap, text.as_bytes()),
-        None => {
-            scratch.clear();
-            field.write_json(scratch);
-            put(memory, buf, cap, scratch)
-        }
+    if let Field::Node(node) = field
+        && let Some(text) = node.plain_bytes()
+    {
+        return put(memory, buf, cap, text);
     }
+    scratch.clear();
+    field.write_text(scratch);
+    put(memory, buf, cap, scratch)
 }
 
 impl View {
@@ -161,9 +172,9 @@ impl View {
             return self.set_here(at, value);
         }
         self.has_room(0)?;
-        let path = self.path_of(field)?.clone();
         self.end_walk_of(at);
-        self.batch.set(at, &path, value)?;
+        let path = self.paths.get(field.cast_unsigned() as usize).ok_or(Code::Invalid)?;
+        self.batch.set(at, path, value)?;
         Ok(0)
     }
 

@@ -2,7 +2,7 @@
 
 use suiro_record::{Field, NewValue, Walk};
 
-use super::fields::{kind_of, put_text};
+use super::fields::{is_among, put_text};
 use super::memory::put;
 use super::{Answer, Code, View};
 
@@ -27,7 +27,7 @@ impl View {
     pub fn next(&mut self, memory: &mut [u8], buf: i32, cap: i32) -> Answer {
         let Some(cursor) = &mut self.walk else { return Err(Code::Absent) };
         while let Some(value) = cursor.walk.next(&self.batch).map(Field::Node) {
-            if cursor.kinds >> kind_of(value) & 1 == 1 {
+            if is_among(value, cursor.kinds) {
                 return put_text(value, memory, buf, cap, &mut self.scratch);
             }
         }
