@@ -3,9 +3,10 @@
 //! # How it measures
 //!
 //! Every run is a fresh process reading one finished file into the counting sink ([`sink`]), from the start of the
-//! process until the sink has answered the last record. CPU time and memory are the agent's alone ([`measure`]). Runs are
-//! interleaved, agent after agent and round after round, so that a machine that slows down slows everybody down. Medians
-//! are compared. The loops ([`loops`]) do the least a program can do for each job, and are measured the same way.
+//! process until the sink has answered the last record. The file has just been read once, so that all find it in memory.
+//! CPU time and memory are the agent's alone ([`measure`]). Runs are interleaved, agent after agent and round after round,
+//! so that a machine that slows down slows everybody down. Medians are compared. The loops ([`loops`]) do the least a
+//! program can do for each job, and are measured the same way.
 //!
 //! The race shows first what the sink bears ([`headroom`]), prints the configuration each agent ran with
 //! ([`agents`]), and says which agents are missing. An agent that fails a run is reported and left out of that job.

@@ -47,6 +47,7 @@ pub(crate) fn run(agent: &Agent, job: Job, file: &CorpusFile, sink: &mut Sink, u
     // Below a megabyte a second there is no point in waiting for the end.
     let patience = Duration::from_secs(60 + file.bytes / 1_000_000);
 
+    file.warm()?;
     sink.expect(expected)?;
     let sink_before = sink.stats()?.cpu;
     let mut process = Process::start(&mut command, &log)?;
