@@ -19,25 +19,36 @@ pub enum Header {
     SpanId,
     /// `@attributes`, a map.
     Attributes,
+    /// `@event_name`, a text.
+    EventName,
+    /// `@flags`, an integer.
+    Flags,
+    /// `@dropped_attributes_count`, an integer.
+    DroppedAttributesCount,
 }
 
 // === impl Header ===
 
 impl Header {
-    pub(crate) const ALL: [Header; 6] = [
+    pub(crate) const ALL: [Header; 9] = [
         Header::ObservedTime,
         Header::Severity,
         Header::SeverityNumber,
         Header::TraceId,
         Header::SpanId,
         Header::Attributes,
+        Header::EventName,
+        Header::Flags,
+        Header::DroppedAttributesCount,
     ];
 
     /// Whether the field may be a value of that kind.
     pub(crate) fn takes(self, kind: Kind) -> bool {
         match self {
-            Header::ObservedTime | Header::SeverityNumber => kind == Kind::Number,
-            Header::Severity | Header::TraceId | Header::SpanId => kind == Kind::String,
+            Header::ObservedTime | Header::SeverityNumber | Header::Flags | Header::DroppedAttributesCount => {
+                kind == Kind::Number
+            }
+            Header::Severity | Header::TraceId | Header::SpanId | Header::EventName => kind == Kind::String,
             Header::Attributes => kind == Kind::Object,
         }
     }
@@ -51,6 +62,9 @@ impl Header {
             Header::TraceId => "trace_id",
             Header::SpanId => "span_id",
             Header::Attributes => "attributes",
+            Header::EventName => "event_name",
+            Header::Flags => "flags",
+            Header::DroppedAttributesCount => "dropped_attributes_count",
         }
     }
 }

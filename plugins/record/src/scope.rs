@@ -16,7 +16,10 @@ pub struct Scope {
     pub source: Arc<Source>,
     /// The resource: `@resource.x`, and `@a.b` for any first word that is not a header's.
     pub resource: Attributes,
-    /// The instrumentation scope: `@scope.x`.
+    /// What a resource has beside its attributes: `schema_url`, `dropped_attributes_count`, `entity_refs`. It has no path.
+    pub resource_details: Attributes,
+    /// The instrumentation scope: `@scope.x`, where x is `name`, `version`, `attributes` (a map), `schema_url`,
+    /// `dropped_attributes_count`.
     pub scope: Attributes,
 }
 
@@ -25,7 +28,7 @@ pub struct Scope {
 impl Scope {
     /// A scope that knows nothing but its source.
     pub fn new(source: Arc<Source>) -> Self {
-        Scope { source, resource: Vec::new(), scope: Vec::new() }
+        Scope { source, resource: Vec::new(), resource_details: Vec::new(), scope: Vec::new() }
     }
 
     /// The same with a resource attribute more.

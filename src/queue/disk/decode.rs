@@ -168,9 +168,9 @@ fn read_head(text: &[u8]) -> Option<Head> {
     let signal = [Signal::Logs, Signal::Traces, Signal::Metrics].into_iter().find(|known| known.name() == signal)?;
     let mut sources: Vec<Arc<Source>> = Vec::new();
     let mut scopes = Vec::new();
-    for scope in member(head, "scopes")?.children() {
-        let input = member(scope, "input")?.as_str()?;
-        let incarnation = member(scope, "incarnation")?.as_str()?;
+    for of in member(head, "scopes")?.children() {
+        let input = member(of, "input")?.as_str()?;
+        let incarnation = member(of, "incarnation")?.as_str()?;
         let incarnation = u128::from_str_radix(&incarnation, 16).ok()?;
         let known =
             sources.iter().find(|known| known.incarnation() == incarnation && **known.input() == *input).cloned();
@@ -179,8 +179,12 @@ fn read_head(text: &[u8]) -> Option<Head> {
             sources.push(source.clone());
             source
         });
-        let (resource, scope) = (attributes(member(scope, "resource")?)?, attributes(member(scope, "scope")?)?);
-        scopes.push(Arc::new(Scope { source, resource, scope }));
+        let (resource, scope) = (attributes(member(of, "resource")?)?, attributes(member(of, "scope")?)?);
+        let resource_details = match member(of, "details") {
+            Some(details) => attributes(details)?,
+            None => Vec::new(),
+        };
+        scopes.push(Arc::new(Scope { source, resource, resource_details, scope }));
     }
     if scopes.is_empty() || scopes.len() > usize::from(u16::MAX) {
         return None;

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! payload: version u8 | read_at i64 | head_len u32 | head | row* | text*
-//! head:    {"tag":"..","signal":"logs","scopes":[{"input":"..","incarnation":"<32 hex digits>","resource":{},"scope":{}}]}
+//! head:    {"tag":"..","signal":"logs","scopes":[{"input":"..","incarnation":"<32 hex digits>","resource":{},"details":{},"scope":{}}]}
 //! row:     time i64 | start u64 | end u64 | salt u64 | ordinal u32 | scope u16 | time_kind u8 | header_len u32 | body_len u32
 //! text:    the record's header, if it has one, and its body, as JSON; one record's behind the other's
 //! ```
@@ -149,8 +149,12 @@ fn write_scope(scope: &Scope, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"input\":");
     write_json_str(scope.source.input(), out);
     out.extend_from_slice(format!(",\"incarnation\":\"{:032x}\"", scope.source.incarnation()).as_bytes());
-    for (key, attributes) in [(&b",\"resource\":{"[..], &scope.resource), (b",\"scope\":{", &scope.scope)] {
-        out.extend_from_slice(key);
+    let groups = [("resource", &scope.resource), ("details", &scope.resource_details), ("scope", &scope.scope)];
+    for (key, attributes) in groups {
+        if key == "details" && attributes.is_empty() {
+            continue;
+        }
+        out.extend_from_slice(format!(",\"{key}\":{{").as_bytes());
         for (i, (name, value)) in attributes.iter().enumerate() {
             if i > 0 {
                 out.push(b',');

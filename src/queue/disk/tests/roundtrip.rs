@@ -145,7 +145,12 @@ fn build(records: &[Record], attributes: &[(String, Value)], signal: Signal, kee
     let source = Arc::new(Source::new("in \"1\"".into(), u128::MAX - 5));
     let scopes: Vec<Arc<Scope>> = [
         Scope::new(source.clone()),
-        Scope { source, resource: attributes.to_vec(), scope: vec![("name".to_owned(), "lib".into())] },
+        Scope {
+            source,
+            resource: attributes.to_vec(),
+            resource_details: vec![("schema_url".to_owned(), "https://example.com/1".into())],
+            scope: vec![("name".to_owned(), "lib".into())],
+        },
         Scope::new(Arc::new(Source::new("two".into(), 1))).with("k8s.pod.name", "p\"1"),
     ]
     .map(Arc::new)
