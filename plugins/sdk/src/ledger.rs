@@ -25,6 +25,8 @@ impl Reason {
     pub const PARSE_ERROR: Reason = Reason("parse_error");
     /// The queue was full and `when_full` says to drop.
     pub const QUEUE_FULL: Reason = Reason("queue_full");
+    /// What came is not of the format it should be.
+    pub const MALFORMED: Reason = Reason("malformed");
     /// More came than a limit lets through.
     pub const RATE_LIMITED: Reason = Reason("rate_limited");
     /// The server refused the record by name.
@@ -72,6 +74,8 @@ pub struct InputLedger {
     pub long_lines: AtomicU64,
     /// Bytes given up on: of files deleted while unread, of long lines beyond the cut.
     pub abandoned_bytes: AtomicU64,
+    /// Records, or datagrams and lines nobody could make records of, that did not come in. Beside the equation.
+    pub turned_away: Reasons,
 }
 
 /// One filter's counts.

@@ -19,6 +19,7 @@ pub mod flow;
 pub mod health;
 pub mod http;
 pub mod input;
+pub mod intake;
 pub mod killpoint;
 pub mod lang;
 pub mod ledger;
@@ -29,6 +30,7 @@ pub mod pool;
 pub mod registry;
 pub mod reroute;
 pub mod settings;
+pub mod tag;
 pub mod time;
 
 pub use custody::{Custody, Position, Receipt, Tracker};
