@@ -38,6 +38,7 @@ mod derive;
 mod edit;
 mod escape;
 mod field;
+mod grow;
 mod header;
 mod import;
 mod json_error;

@@ -30,6 +30,7 @@ pub mod pool;
 pub mod registry;
 pub mod reroute;
 pub mod settings;
+pub mod spans;
 pub mod tag;
 pub mod time;
 
