@@ -30,9 +30,9 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 
-use suiro_record::{Attributes, Batch, EditError, NewValue, RootId, Row, TimeKind, Value};
+use suiro_record::{Assembly, Attributes, Batch, EditError, Key, Piece, Row, TimeKind, Value};
 
-use crate::model::{Process, Reference, Span, Tag, TagValue};
+use crate::model::{Process, Reference, Span, Tag, TagValue, TraceId};
 
 type Result<T> = std::result::Result<T, EditError>;
 
@@ -187,124 +187,130 @@ pub(crate) fn write(
     named: bool,
     place: Range<u64>,
 ) -> Result<Row> {
-    let header = batch.new_object();
     let mut digits = [0; 32];
-    batch.add_member(header, "trace_id", NewValue::Str(trace_id(span.trace.high, span.trace.low, &mut digits)))?;
-    batch.add_member(header, "span_id", NewValue::Str(hex(span.id, &mut digits)))?;
+    let mut header = batch.assemble()?;
+    header.put_text(Key::Name("trace_id"), trace_id(span.trace, &mut digits))?;
+    header.put_text(Key::Name("span_id"), hex(span.id, &mut digits))?;
+    let header = header.finish(None)?;
 
-    let root = batch.new_object();
-    batch.add_member(root, "name", NewValue::Str(&text(span.name)))?;
+    let mut record = batch.assemble()?;
+    record.put_text(Key::Name("name"), &text(span.name))?;
     if let Some(kind) = head.kind {
-        batch.add_member(root, "kind", NewValue::Str(kind))?;
+        record.put_text(Key::Name("kind"), kind)?;
     }
     if head.parent != 0 {
-        batch.add_member(root, "parent_span_id", NewValue::Str(hex(head.parent, &mut digits)))?;
+        record.put_text(Key::Name("parent_span_id"), hex(head.parent, &mut digits))?;
     }
     if let Some(state) = &head.trace_state {
-        batch.add_member(root, "trace_state", NewValue::Str(state))?;
+        record.put_text(Key::Name("trace_state"), state)?;
     }
-    let library = head.library.as_ref().filter(|_| !named);
     let debug = span.flags & DEBUG != 0;
     if debug || span.flags & SAMPLED != 0 {
-        batch.add_member(root, "flags", NewValue::Int(1))?;
+        record.put(Key::Name("flags"), Piece::Int(1))?;
     }
-    batch.add_member(root, "start", NewValue::Int(head.start))?;
-    batch.add_member(root, "end", NewValue::Int(head.end))?;
+    record.put(Key::Name("start"), Piece::Int(head.start))?;
+    record.put(Key::Name("end"), Piece::Int(head.end))?;
     if let Some(code) = head.code {
-        let status = batch.add_member(root, "status", NewValue::EmptyObject)?;
-        batch.add_member(status, "code", NewValue::Str(code))?;
+        record.open_map(Key::Name("status"))?;
+        record.put_text(Key::Name("code"), code)?;
         if let Some(message) = head.message.as_ref().filter(|message| !message.is_empty()) {
-            batch.add_member(status, "message", NewValue::Str(message))?;
+            record.put_text(Key::Name("message"), message)?;
         }
+        record.close();
     }
+    let library = head.library.as_ref().filter(|_| !named);
     if !span.tags.is_empty() || debug || span.incomplete || library.is_some() {
-        let attributes = batch.add_member(root, "attributes", NewValue::EmptyObject)?;
-        write_tags(batch, attributes, &span.tags)?;
+        record.open_map(Key::Name("attributes"))?;
+        write_tags(&mut record, &span.tags)?;
         if debug {
-            batch.add_member(attributes, "jaeger.debug", NewValue::Bool(true))?;
+            record.put(Key::Name("jaeger.debug"), Piece::Bool(true))?;
         }
         if span.incomplete {
-            batch.add_member(attributes, "jaeger.incomplete", NewValue::Bool(true))?;
+            record.put(Key::Name("jaeger.incomplete"), Piece::Bool(true))?;
         }
         if let Some(library) = library {
-            batch.add_member(attributes, "otel.scope.name", NewValue::Str(&library.name))?;
-            batch.add_member(attributes, "otel.scope.version", NewValue::Str(&library.version))?;
+            record.put_text(Key::Name("otel.scope.name"), &library.name)?;
+            record.put_text(Key::Name("otel.scope.version"), &library.version)?;
         }
+        record.close();
     }
-    write_logs(batch, root, span)?;
-    write_links(batch, root, span, head.parent)?;
+    write_logs(&mut record, span)?;
+    write_links(&mut record, span, head.parent)?;
     for (count, (_, key)) in head.dropped.iter().zip(DROPPED) {
         if *count > 0 {
-            batch.add_member(root, key, NewValue::Int(i64::from(*count)))?;
+            record.put(Key::Name(key), Piece::Int(i64::from(*count)))?;
         }
     }
+    let root = record.finish(None)?;
     let mut row = Row::new(root, head.end, place.start, place.end);
     row.time_kind = TimeKind::Own;
     batch.set_header_map(&mut row, header);
     Ok(row)
 }
 
-fn write_tags(batch: &mut Batch, map: RootId, tags: &[Tag<'_>]) -> Result<()> {
+fn write_tags(map: &mut Assembly<'_>, tags: &[Tag<'_>]) -> Result<()> {
     for tag in tags {
-        let own;
-        let value = match tag.value {
-            TagValue::Text(value) => {
-                own = text(value);
-                NewValue::Str(&own)
-            }
-            TagValue::Double(value) => NewValue::Float(value),
-            TagValue::Bool(value) => NewValue::Bool(value),
-            TagValue::Long(value) => NewValue::Int(value),
-            TagValue::Binary(value) => NewValue::Bytes(value),
-        };
-        batch.add_member(map, &text(tag.key), value)?;
+        let key = text(tag.key);
+        let key = Key::Name(&key);
+        match tag.value {
+            TagValue::Text(value) => map.put_text(key, &text(value))?,
+            TagValue::Double(value) => map.put(key, Piece::Float(value))?,
+            TagValue::Bool(value) => map.put(key, Piece::Bool(value))?,
+            TagValue::Long(value) => map.put(key, Piece::Int(value))?,
+            TagValue::Binary(value) => map.put_bytes(key, value)?,
+        }
     }
     Ok(())
 }
 
-fn write_logs(batch: &mut Batch, root: RootId, span: &Span<'_>) -> Result<()> {
+fn write_logs(record: &mut Assembly<'_>, span: &Span<'_>) -> Result<()> {
     if span.logs.is_empty() {
         return Ok(());
     }
-    let events = batch.add_member(root, "events", NewValue::EmptyArray)?;
+    record.open_list(Key::Name("events"))?;
     for log in &span.logs {
-        let event = batch.add_item(events, NewValue::EmptyObject)?;
-        batch.add_member(event, "time", NewValue::Int(nanoseconds(log.time).unwrap_or(0)))?;
+        record.open_map(Key::Item)?;
+        record.put(Key::Name("time"), Piece::Int(nanoseconds(log.time).unwrap_or(0)))?;
         let mut fields = span.fields[log.fields.clone()].to_vec();
         keep_last(&mut fields);
         if let Some(name) = take(&mut fields, "event", own_text) {
-            batch.add_member(event, "name", NewValue::Str(&name))?;
+            record.put_text(Key::Name("name"), &name)?;
         }
         let dropped = take(&mut fields, "otel.event.dropped_attributes_count", small).unwrap_or(0);
         if !fields.is_empty() {
-            let attributes = batch.add_member(event, "attributes", NewValue::EmptyObject)?;
-            write_tags(batch, attributes, &fields)?;
+            record.open_map(Key::Name("attributes"))?;
+            write_tags(record, &fields)?;
+            record.close();
         }
         if dropped > 0 {
-            batch.add_member(event, "dropped_attributes_count", NewValue::Int(i64::from(dropped)))?;
+            record.put(Key::Name("dropped_attributes_count"), Piece::Int(i64::from(dropped)))?;
         }
+        record.close();
     }
+    record.close();
     Ok(())
 }
 
-fn write_links(batch: &mut Batch, root: RootId, span: &Span<'_>, parent: i64) -> Result<()> {
+fn write_links(record: &mut Assembly<'_>, span: &Span<'_>, parent: i64) -> Result<()> {
     let is_parent =
         |reference: &&Reference| reference.child_of && reference.span == parent && reference.trace == span.trace;
     let mut references = span.references.iter().filter(|reference| !is_parent(reference)).peekable();
     if references.peek().is_none() {
         return Ok(());
     }
-    let links = batch.add_member(root, "links", NewValue::EmptyArray)?;
+    record.open_list(Key::Name("links"))?;
     let mut digits = [0; 32];
     for reference in references {
-        let Reference { trace, .. } = reference;
-        let link = batch.add_item(links, NewValue::EmptyObject)?;
-        batch.add_member(link, "trace_id", NewValue::Str(trace_id(trace.high, trace.low, &mut digits)))?;
-        batch.add_member(link, "span_id", NewValue::Str(hex(reference.span, &mut digits)))?;
-        let attributes = batch.add_member(link, "attributes", NewValue::EmptyObject)?;
+        record.open_map(Key::Item)?;
+        record.put_text(Key::Name("trace_id"), trace_id(reference.trace, &mut digits))?;
+        record.put_text(Key::Name("span_id"), hex(reference.span, &mut digits))?;
+        record.open_map(Key::Name("attributes"))?;
         let kind = if reference.child_of { "child_of" } else { "follows_from" };
-        batch.add_member(attributes, "opentracing.ref_type", NewValue::Str(kind))?;
+        record.put_text(Key::Name("opentracing.ref_type"), kind)?;
+        record.close();
+        record.close();
     }
+    record.close();
     Ok(())
 }
 
@@ -373,10 +379,10 @@ fn nanoseconds(microseconds: i64) -> Option<i64> {
     microseconds.checked_mul(1000).filter(|time| *time >= 0)
 }
 
-fn trace_id(high: i64, low: i64, digits: &mut [u8; 32]) -> &str {
+fn trace_id(id: TraceId, digits: &mut [u8; 32]) -> &str {
     let (left, right) = digits.split_at_mut(16);
-    put_hex(high, left);
-    put_hex(low, right);
+    put_hex(id.high, left);
+    put_hex(id.low, right);
     std::str::from_utf8(digits).unwrap_or_default()
 }
 

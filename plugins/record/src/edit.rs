@@ -115,7 +115,7 @@ impl Batch {
         self.append_node(map, key, node)
     }
 
-    pub(crate) fn append_node(&mut self, map: RootId, key: u16, node: NodeId) -> Result<(), EditError> {
+    fn append_node(&mut self, map: RootId, key: u16, node: NodeId) -> Result<(), EditError> {
         if self.node(map.0).tag != Tag::Object {
             return Err(EditError::NotSettable);
         }

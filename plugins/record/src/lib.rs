@@ -41,7 +41,6 @@ mod derive;
 mod edit;
 mod escape;
 mod field;
-mod grow;
 mod header;
 mod import;
 mod json_error;

@@ -50,8 +50,12 @@ impl<'a> Spans<'a> {
                     self.push(scope, row);
                     return Ok(());
                 }
-                Err(EditError::Full) => batch.cut(mark),
-                Err(error) => return Err(error),
+                Err(error) => {
+                    batch.cut(mark);
+                    if error != EditError::Full {
+                        return Err(error);
+                    }
+                }
             }
         }
         let mut batch = (self.open)(scope.clone());
@@ -111,7 +115,7 @@ impl std::fmt::Debug for Spans<'_> {
 
 #[cfg(test)]
 mod tests {
-    use suiro_record::{MAX_KEYS, NewValue, Signal, Source};
+    use suiro_record::{Key, MAX_KEYS, Signal, Source};
 
     use super::*;
 
@@ -127,11 +131,11 @@ mod tests {
 
     /// A span with attributes `from..to`.
     fn span(batch: &mut Batch, keys: std::ops::Range<usize>, text: &str) -> Result<Row, EditError> {
-        let root = batch.new_object();
+        let mut map = batch.assemble()?;
         for n in keys {
-            batch.add_member(root, &format!("k{n}"), NewValue::Str(text))?;
+            map.put_text(Key::Name(&format!("k{n}")), text)?;
         }
-        Ok(Row::new(root, 0, 0, 1))
+        Ok(Row::new(map.finish(None)?, 0, 0, 1))
     }
 
     #[test]

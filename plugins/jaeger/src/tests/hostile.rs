@@ -151,7 +151,7 @@ fn says_what_is_wrong_and_where() {
         (one(wrong), "field 1 of a span can't be of type Text"),
         (one(span(1, 1).list(6, &[reference]).end()), "7 is no type of a reference"),
         (one(span(1, 1).list(10, &[odd]).end()), "9 is no type of a tag"),
-        (one(zero.long(8, 1).long(9, 1).end()), "byte 28: this span's trace id is 0"),
+        (one(zero.long(8, 1).long(9, 1).end()), "byte 30: this span's trace id is 0"),
         (one(span(-1, 0).end()), "this span's startTime is out of range"),
         (one(span(i64::MAX, 0).end()), "this span's startTime is out of range"),
         (one(span(i64::MAX / 1000, i64::MAX).end()), "this span's duration is out of range"),
