@@ -112,12 +112,13 @@ fn without_aggregation_every_value_comes_through() {
 fn a_socket_somebody_has_is_told() {
     let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
-    let outcome = site(&format!("udp = '{address}'")).start().end();
+    let refused = |site: &Site| site.command(&["run", "-c", site.path("suiro.toml").to_str().expect("UTF-8")]);
+    let outcome = refused(&site(&format!("udp = '{address}'")));
     assert!(outcome.stderr.contains("`udp`: can't listen on") && outcome.code() != 0, "{}", outcome.stderr);
     // A file that is no socket is left alone.
     let site = site("udp = false\nunix = 'file'");
     site.write("file", "precious");
-    let outcome = site.start().end();
+    let outcome = refused(&site);
     assert!(outcome.stderr.contains("`unix`: can't listen at"), "{}", outcome.stderr);
     assert_eq!(std::fs::read(site.path("file")).unwrap(), b"precious");
 }
