@@ -23,6 +23,7 @@ mod records;
 mod rotation;
 mod shutdown;
 mod tls;
+mod traces;
 #[cfg(feature = "wasm")]
 mod wasm;
 #[cfg(feature = "wasm")]
