@@ -24,6 +24,7 @@ mod rotation;
 mod shutdown;
 mod statsd;
 mod tls;
+mod traces;
 #[cfg(feature = "wasm")]
 mod wasm;
 #[cfg(feature = "wasm")]
