@@ -8,6 +8,9 @@
 //! | [`multiline`] | joins lines that belong together | per source | nothing: the source waits |
 //! | [`dedupe`] | holds a record, takes those that repeat it in | shared | what it holds, unless `durable = true` |
 //! | [`retag`] | gives records another tag | none | nothing |
+//! | [`tail_sample`] | keeps whole traces that matter | shared | what it holds |
+//! | [`select_spans`] | keeps the spans, or traces, of some APIs | none, or as `tail_sample` | nothing, or what it holds |
+//! | [`route_by_trace`] | gives all spans of a trace one tag of several | none | nothing |
 //!
 //! What they do to the count of records they say through the `FilterContext`, and each module's tests check that the
 //! ledger's equation holds.
@@ -17,7 +20,11 @@ pub mod dedupe;
 pub mod modify;
 pub mod multiline;
 pub mod retag;
+pub mod route_by_trace;
+pub mod select_spans;
+mod spans;
 pub mod split;
+pub mod tail_sample;
 
 #[cfg(test)]
 mod test_kit;
@@ -34,4 +41,7 @@ pub fn register(registry: &mut Registry) {
     registry.filter("multiline", "joins lines that belong together, such as stack traces", multiline::build);
     registry.filter("dedupe", "joins records that repeat within a window of time", dedupe::build);
     registry.filter("retag", "gives records the tag a template makes", retag::build);
+    registry.filter("tail_sample", "keeps whole traces by policies, once they are complete", tail_sample::build);
+    registry.filter("select_spans", "keeps the spans, or traces, of some APIs, or all but those", select_spans::build);
+    registry.filter("route_by_trace", "gives all spans of a trace one tag of several", route_by_trace::build);
 }
