@@ -78,6 +78,11 @@ impl<'b> Spans<'b> {
         self.text(row, &self.kind)
     }
 
+    /// `"ok"`, `"error"`; absent: unset.
+    pub(crate) fn status(&self, row: &Row) -> Cow<'b, str> {
+        self.text(row, &self.status)
+    }
+
     pub(crate) fn is_error(&self, row: &Row) -> bool {
         self.batch.get(row, &self.status).is_some_and(|code| code.str_eq("error"))
     }

@@ -239,7 +239,7 @@ fn load(rate: usize, memory: &str, bound: usize) {
         }
         let held = metric(&metrics, "suiro_tail_sample_held_bytes{filter=\"f\"}").expect("a gauge");
         most_bytes = most_bytes.max(held);
-        if rig.totals.taken % (rate / 2) == 0 {
+        if rig.totals.taken.is_multiple_of(rate / 2) {
             most_resident = most_resident.max(resident());
         }
     };
@@ -281,7 +281,7 @@ fn load(rate: usize, memory: &str, bound: usize) {
     }
     let early = metric(&metrics, "suiro_tail_sample_early_total{filter=\"f\"}");
     let held = 30.0 * rate as f64;
-    println!(
+    eprintln!(
         "{} spans, {} traces: at most {:.1} MiB held for {held} spans (early at the end: {early:?}), resident + {:.1} MiB, {:.2} us a span",
         rig.totals.taken,
         traces,
