@@ -22,6 +22,7 @@ mod pressure;
 mod records;
 mod rotation;
 mod shutdown;
+mod signals;
 mod tls;
 #[cfg(feature = "wasm")]
 mod wasm;

@@ -2,7 +2,7 @@
 //!
 //! | setting | |
 //! | --- | --- |
-//! | `name` | of the span: a text with fields in it, such as `"{method} {path}"`; required |
+//! | `span_name` | a text with fields in it, such as `"{method} {path}"`; required |
 //! | `trace_id`, `span_id` | fields; default: the record's own, `@trace_id` and `@span_id` |
 //! | `parent_span_id` | a field; default: none, each is a root |
 //! | `start`, `end`, `duration` | fields: two of them, or `start` alone, or `duration` alone, whose end is then the record's time |
@@ -61,7 +61,7 @@ struct LogToSpan {
 
 /// Reads the settings.
 pub fn build(settings: &Section) -> Result<Box<dyn FilterFactory>, Reported> {
-    let name = settings.require::<Template>("name", "\"{method} {path}\"");
+    let name = settings.require::<Template>("span_name", "\"{method} {path}\"");
     let units = [("ns", 1.0), ("us", 1e3), ("ms", 1e6), ("s", 1e9)];
     let attributes = match settings.value("attributes") {
         None => None,

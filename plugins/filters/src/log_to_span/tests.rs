@@ -7,7 +7,7 @@ use crate::test_kit::{READ_AT, Rig, fails, id_of, json_of};
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
 fn rule(more: &str) -> String {
-    format!("name = '{{op}}'\ntrace_id = 't'\nspan_id = 's'\n{more}")
+    format!("span_name = '{{op}}'\ntrace_id = 't'\nspan_id = 's'\n{more}")
 }
 
 /// The span of one log, or `None` where it stays a log.
@@ -165,15 +165,15 @@ fn both_can_go_on() {
 #[test]
 fn mistakes_in_settings_are_named() {
     for (settings, words) in [
-        ("duration = 'd'", "missing setting `name`"),
-        ("name = 'x'", "missing setting `duration`"),
-        ("name = 'x'\nend = 'e'", "missing setting `start`"),
-        ("name = 'x'\nstart = 'a'\nend = 'b'\nduration = 'c'", "leave one of the three out"),
-        ("name = 'x'\nstart = 'a'\nduration_unit = 's'", "needs `duration`"),
-        ("name = 'x'\nstart = 'a'\nkind = 'butler'", "no kind of span"),
-        ("name = 'x'\nstart = 'a'\nattributes = 'all'", "\"rest\" or a table"),
-        ("name = 'x'\nstart = 'a'\ntag = ''", "from 1 to 256"),
-        ("name = 'x'\nstart = 'a'\nlogs = 'no'", "`logs` must be"),
+        ("duration = 'd'", "missing setting `span_name`"),
+        ("span_name = 'x'", "missing setting `duration`"),
+        ("span_name = 'x'\nend = 'e'", "missing setting `start`"),
+        ("span_name = 'x'\nstart = 'a'\nend = 'b'\nduration = 'c'", "leave one of the three out"),
+        ("span_name = 'x'\nstart = 'a'\nduration_unit = 's'", "needs `duration`"),
+        ("span_name = 'x'\nstart = 'a'\nkind = 'butler'", "no kind of span"),
+        ("span_name = 'x'\nstart = 'a'\nattributes = 'all'", "\"rest\" or a table"),
+        ("span_name = 'x'\nstart = 'a'\ntag = ''", "from 1 to 256"),
+        ("span_name = 'x'\nstart = 'a'\nlogs = 'no'", "`logs` must be"),
     ] {
         let report = fails(build, settings);
         assert!(report.contains(words), "{words}: {report}");
