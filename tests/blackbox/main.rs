@@ -23,6 +23,7 @@ mod records;
 mod rotation;
 mod shutdown;
 mod statsd;
+mod signals;
 mod tls;
 mod traces;
 #[cfg(feature = "wasm")]
