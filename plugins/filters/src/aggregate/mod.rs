@@ -6,7 +6,7 @@
 //! | `keep` | the attributes that stay; all others go. Only one of `keep` and `remove` |
 //! | `remove` | the attributes that go |
 //! | `gauge` | what becomes of gauges: `"last"` (default, by time), `"avg"`, `"min"`, `"max"`, `"sum"` |
-//! | `max_series` | default 10,000; points of series beyond pass as they are, counted as `failed` |
+//! | `max_series` | default 10,000; points of series beyond pass as they are, counted as `failed`. Of cumulative series that become fewer, ten times as many may come in |
 //! | `expire` | cumulative series are forgotten so long after their last point; default 15 min |
 //!
 //! | | one interval | series that become one |
@@ -49,6 +49,8 @@ use crate::metric::{Data, Made, Number, Point, Points, Series, SeriesKey, Table,
 const MAX_EXEMPLARS: usize = 10;
 /// Tags that have a table of their own.
 const MAX_TAGS: usize = 256;
+/// Cumulative series that become one, on the average: what is remembered of them is bounded too.
+const MAX_EACH: usize = 10;
 
 /// The filter, as configured.
 struct Aggregate {
@@ -220,12 +222,14 @@ impl Group {
             Read::Point(point) => point,
         };
         let key = points.series(row, |key| settings.attributes.keeps(key));
-        let new = !self.table.has(&key);
-        if new && !self.table.has_room() {
+        let cumulative = point.temporality == Some(Temporality::Cumulative);
+        let remembered = settings.rules.max_series.saturating_mul(MAX_EACH);
+        let crowded =
+            cumulative && self.last.len() >= remembered && !self.last.contains_key(&points.series(row, |_| true));
+        if crowded || self.table.is_beyond(&key) {
             cx.failed += 1;
             return Taken::Not;
         }
-        let cumulative = point.temporality == Some(Temporality::Cumulative);
         let Some(news) = self.news(settings, points, row, point, cx.now) else { return Taken::In };
         let Point { data, temporality, start, time } = &news;
         let Group { table, scopes, .. } = self;

@@ -157,6 +157,20 @@ fn what_can_not_be_merged_passes() {
 }
 
 #[test]
+fn what_is_remembered_of_cumulative_series_is_bounded() {
+    let mut rig = Rig::new(build, "max_series = 2\nkeep = []");
+    let points: Vec<String> = (0..50).map(|i| sum(10, &i.to_string(), "1", "cumulative")).collect();
+    assert_eq!(feed(&mut rig, &points).len(), 30);
+    // Those that are known go on.
+    let points: Vec<String> = (0..50).map(|i| sum(20, &i.to_string(), "3", "cumulative")).collect();
+    assert_eq!(feed(&mut rig, &points).len(), 30);
+    assert_eq!(rig.totals.failed, 60);
+    let out = rig.flush();
+    assert!(sent(&mut rig, out)[0].ends_with(r#""value":60}"#));
+    rig.assert_settled();
+}
+
+#[test]
 fn mistakes_in_settings_are_named() {
     for (settings, words) in [
         ("keep = 'a'\nremove = 'b'", "exclude each other"),

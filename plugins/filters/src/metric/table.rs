@@ -213,16 +213,7 @@ impl Table {
 
     /// Whether there is no room for a series of that key.
     pub(crate) fn is_beyond(&self, key: &[u8]) -> bool {
-        !self.has(key) && !self.has_room()
-    }
-
-    pub(crate) fn has(&self, key: &[u8]) -> bool {
-        self.series.contains_key(key)
-    }
-
-    /// Whether there is room for another series.
-    pub(crate) fn has_room(&self) -> bool {
-        self.series.len() < self.rules.max_series
+        self.series.len() >= self.rules.max_series && !self.series.contains_key(key)
     }
 
     /// The series of that key, new if need be: the caller has seen to it that there is room.
