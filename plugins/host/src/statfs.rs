@@ -6,7 +6,7 @@
 //! than [`MAX_STUCK`].
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -40,7 +40,7 @@ pub(crate) enum Answer {
     Stuck,
 }
 
-type Probe = fn(&PathBuf) -> Result<Space, String>;
+type Probe = fn(&Path) -> Result<Space, String>;
 
 /// Asks.
 pub(crate) struct StatFs {
@@ -130,7 +130,7 @@ impl Helper {
     }
 }
 
-fn statvfs(path: &PathBuf) -> Result<Space, String> {
+fn statvfs(path: &Path) -> Result<Space, String> {
     let told = nix::sys::statvfs::statvfs(path).map_err(|error| error.desc().to_owned())?;
     Ok(Space {
         block: told.fragment_size(),
@@ -151,7 +151,7 @@ mod tests {
 
     static GATE: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
 
-    fn one(path: &PathBuf) -> Result<Space, String> {
+    fn one(path: &Path) -> Result<Space, String> {
         match path.to_str() {
             Some("/gone") => Err("no such file".to_owned()),
             Some("/hangs") => {
