@@ -10,6 +10,7 @@ pub fn all() -> Registry {
     suiro_parsers::register(&mut registry);
     suiro_filters::register(&mut registry);
     suiro_files::register(&mut registry);
+    suiro_host::register(&mut registry);
     suiro_http::register(&mut registry);
     suiro_jaeger::register(&mut registry);
     suiro_zipkin::register(&mut registry);

@@ -57,7 +57,11 @@ async fn serve(args: &RunArgs, plan: Plan) -> Result<ExitCode, String> {
         Some(listen) => Some(Api::bind(listen).await?),
         None => None,
     };
-    let mut pipeline = Pipeline::start(plan, args.once).map_err(|error| error.to_string())?;
+    let mut pipeline = tokio::select! {
+        started = start(plan, args.once) => started?,
+        _ = terminate.recv() => return Ok(stopped_early(args)),
+        _ = interrupt.recv() => return Ok(stopped_early(args)),
+    };
     let shared = pipeline.shared().clone();
     let api = bound.map(|bound| bound.serve(shared.clone()));
     tracing::info!(
@@ -86,6 +90,24 @@ async fn serve(args: &RunArgs, plan: Plan) -> Result<ExitCode, String> {
     let code = report(args, &ending, began.elapsed())?;
     // Whoever started the agent is to start it again.
     Ok(if exhausted == Some(Exhausted::OutputLost) { ExitCode::FAILURE } else { code })
+}
+
+/// Builds the pipeline, on another thread: a plugin may take its time (a module is fetched), and a signal must not wait for
+/// that.
+async fn start(plan: Plan, once: bool) -> Result<Pipeline, String> {
+    let (tell, told) = tokio::sync::oneshot::channel();
+    // As much stack as the main thread has.
+    let thread = std::thread::Builder::new().name("start".to_owned()).stack_size(8 << 20);
+    // If nobody listens any more, the process ends.
+    let build = move || drop(tell.send(Pipeline::start(plan, once)));
+    thread.spawn(build).map_err(|error| format!("can't start a thread: {error}"))?;
+    let started = told.await.map_err(|_| "a plugin panicked at its start".to_owned())?;
+    started.map_err(|error| error.to_string())
+}
+
+fn stopped_early(args: &RunArgs) -> ExitCode {
+    tracing::info!("stopped before it was ready");
+    if args.once { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 /// Stops the pipeline. Who told it to stop, or tells it while it drains, gives what is on its way `patience`; Ctrl-C behind

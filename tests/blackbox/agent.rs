@@ -124,6 +124,12 @@ impl Site {
         self.start_with(&[])
     }
 
+    /// `run`, without waiting for anything.
+    #[cfg(feature = "wasm")]
+    pub(crate) fn begin(&self) -> Running {
+        self.launch(self.run(&[]), None)
+    }
+
     /// The same with further arguments.
     pub(crate) fn start_with(&self, arguments: &[&str]) -> Running {
         let running = self.launch(self.run(arguments), None);

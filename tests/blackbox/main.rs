@@ -14,6 +14,7 @@ mod crash;
 mod dead_letters;
 mod disk_queue;
 mod faults;
+mod host_metrics;
 mod hostile_servers;
 mod ledger;
 mod loki_faults;

@@ -86,3 +86,21 @@ fn a_module_is_fetched_over_tls_once_and_runs() {
     }
     assert_eq!(server.len(), 2000, "an agent without its filter delivers nothing");
 }
+
+#[test]
+fn a_signal_does_not_wait_for_a_server() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = Elasticsearch::start().unwrap();
+    let site = Site::new(&format!(
+        "{TAIL_JSON}[[filter]]\nname = 'guest'\ntype = 'wasm'\nmodule = 'http://{}/m.wasm'\nsha256 = '{}'\nfetch_timeout = '1h'\n{}",
+        silent.local_addr().unwrap(),
+        "0".repeat(64),
+        elasticsearch(&server, "")
+    ));
+    let running = site.begin();
+    // It asks, and gets no answer.
+    let _asked = silent.accept().unwrap();
+    let outcome = running.stop();
+    assert_eq!(outcome.code(), 0, "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("stopped before it was ready"), "{}", outcome.stderr);
+}
