@@ -22,7 +22,10 @@ mod pressure;
 mod records;
 mod rotation;
 mod shutdown;
+mod signals;
+mod statsd;
 mod tls;
+mod traces;
 #[cfg(feature = "wasm")]
 mod wasm;
 #[cfg(feature = "wasm")]
