@@ -11,6 +11,7 @@ mod bad_config;
 mod bad_input;
 mod commands;
 mod crash;
+mod datadog;
 mod dead_letters;
 mod disk_queue;
 mod faults;
