@@ -40,8 +40,11 @@ fn points<L: AsRef<str>>(lines: &[L]) -> Batch {
     batch
 }
 
-/// The bodies for these points: path and items; and what is not sent.
-fn packed(settings: &str, delivery: &Delivery) -> (Vec<(&'static str, Vec<Value>)>, Vec<(usize, Verdict)>) {
+/// Path and items of a request.
+type Body = (&'static str, Vec<Value>);
+
+/// The bodies for these points, and what is not sent.
+fn packed(settings: &str, delivery: &Delivery) -> (Vec<Body>, Vec<(usize, Verdict)>) {
     let settings = read(&format!("api_key = 'k'\n{settings}")).unwrap();
     let packed = Packed::new(&settings, delivery);
     let body = |piece| {
