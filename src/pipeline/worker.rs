@@ -231,10 +231,13 @@ impl Worker {
             let mut out = Vec::new();
             for slot in &mut self.slots {
                 self.orphans.append(&mut slot.blocked);
+                let mut flows = Vec::new();
                 if let Some(source) = &mut slot.source {
                     source.stop();
+                    while let Some(flow) = source.finish() {
+                        slot.chain.run(flow, now, &mut flows);
+                    }
                 }
-                let mut flows = Vec::new();
                 slot.chain.flush(now, Flush::Own, &mut flows);
                 flows.into_iter().for_each(|flow| self.chain.run(flow, now, &mut out));
             }

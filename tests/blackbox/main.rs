@@ -11,6 +11,7 @@ mod bad_config;
 mod bad_input;
 mod commands;
 mod crash;
+mod datadog;
 mod dead_letters;
 mod disk_queue;
 mod faults;
@@ -23,8 +24,8 @@ mod pressure;
 mod records;
 mod rotation;
 mod shutdown;
-mod statsd;
 mod signals;
+mod statsd;
 mod tls;
 mod traces;
 #[cfg(feature = "wasm")]

@@ -17,7 +17,7 @@ fn site(input: &str) -> Site {
 }
 
 /// Where it takes datagrams by UDP, once it said so.
-fn udp(running: &Running) -> SocketAddr {
+pub(crate) fn udp(running: &Running) -> SocketAddr {
     let address = || {
         let said = running.stderr();
         let (_, rest) = said.split_once("takes datagrams")?;

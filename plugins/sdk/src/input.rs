@@ -34,6 +34,12 @@ pub trait Source: Send {
     /// No more will be polled: let go of what is open. Positions can still be saved afterwards.
     fn stop(&mut self) {}
 
+    /// Called behind [`Source::stop`] until there is nothing: what the source took and had not handed on, where nobody would
+    /// send it again.
+    fn finish(&mut self) -> Option<Flow> {
+        None
+    }
+
     /// How far it is, where an end can be known: for the progress of `run --once`.
     fn progress(&self) -> Progress {
         Progress::default()

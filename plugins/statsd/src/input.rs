@@ -3,7 +3,9 @@
 //! Datagrams that come while the thread is busy wait in the system's buffer, and are lost where that is full: no reader of
 //! datagrams can do better. Those that come in a burst are read in one go.
 
+use std::collections::VecDeque;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,7 +13,7 @@ use std::time::Duration;
 use nix::sys::socket::{getsockopt, setsockopt, sockopt};
 use suiro_sdk::intake::{Desk, Intake};
 use suiro_sdk::settings::{Reported, Section};
-use suiro_sdk::{Input, Source, SourceSetup, StartError};
+use suiro_sdk::{Flow, Input, InputLedger, Polled, Source, SourceSetup, StartError, Tracker};
 use tokio::io::AsyncReadExt;
 use tokio::net::{UdpSocket, UnixDatagram, UnixListener, UnixStream};
 use tokio::sync::Semaphore;
@@ -33,6 +35,16 @@ const SOCKET_MODE: u32 = 0o722;
 struct Statsd {
     settings: Settings,
     intake: Arc<Intake>,
+    /// What the network side counts in, once it is there.
+    collector: Arc<Mutex<Option<Shared>>>,
+}
+
+/// What a worker reads: what is handed over, and at the end what nobody had handed over yet.
+struct StatsdSource {
+    inner: Box<dyn Source>,
+    collector: Arc<Mutex<Option<Shared>>>,
+    ledger: Arc<InputLedger>,
+    last: VecDeque<Flow>,
 }
 
 /// Sockets, bound.
@@ -47,7 +59,7 @@ type Shared = Arc<Mutex<Collector>>;
 /// Reads the settings.
 pub(crate) fn build(section: &Section) -> Result<Box<dyn Input>, Reported> {
     let settings = Settings::read(section)?;
-    Ok(Box::new(Statsd { intake: Intake::new(settings.max_pending), settings }))
+    Ok(Box::new(Statsd { intake: Intake::new(settings.max_pending), settings, collector: Arc::default() }))
 }
 
 impl Input for Statsd {
@@ -55,16 +67,54 @@ impl Input for Statsd {
         if let Some(desk) = self.intake.desk(&setup)? {
             let sockets = Sockets::open(&self.settings, &desk)?;
             let settings = self.settings.clone();
-            desk.spawn(move |desk| serve(desk, settings, sockets))?;
+            let collector = Arc::new(Mutex::new(Collector::new(desk.clone(), &settings.shape)));
+            *lock(&self.collector) = Some(collector.clone());
+            desk.spawn(move |desk| serve(desk, settings, sockets, collector))?;
         }
-        Ok(Some(self.intake.source(&setup)))
+        Ok(Some(Box::new(StatsdSource {
+            inner: self.intake.source(&setup),
+            collector: self.collector.clone(),
+            ledger: setup.ledger.clone(),
+            last: VecDeque::new(),
+        })))
     }
 }
 
-async fn serve(desk: Desk, settings: Settings, sockets: Sockets) {
+impl Source for StatsdSource {
+    fn poll(&mut self) -> Polled {
+        self.inner.poll()
+    }
+
+    /// Nobody sends a datagram again: what was handed over is taken, and the window ends. The collector is closed first, so
+    /// that nothing is handed over behind that.
+    fn stop(&mut self) {
+        let collector = lock(&self.collector).take();
+        let batches = collector.map(|collector| lock(&collector).close()).unwrap_or_default();
+        // It panics if the network side has died: there is nothing more then.
+        while let Ok(polled) = catch_unwind(AssertUnwindSafe(|| self.inner.poll())) {
+            match polled {
+                Polled::Batch(flow) => self.last.push_back(flow),
+                Polled::Idle { until: Some(_) } => {}
+                Polled::Idle { until: None } | Polled::Done => break,
+            }
+        }
+        for batch in batches.into_iter().filter(|batch| !batch.is_empty()) {
+            let tracker = Tracker::new(batch.scopes()[0].source.clone(), 0, self.ledger.clone(), None);
+            let end = batch.rows.iter().map(|row| row.end).max().unwrap_or(0);
+            let receipt = tracker.open(0..end, batch.len() as u64);
+            self.last.push_back(Flow::new(batch, receipt));
+        }
+        self.inner.stop();
+    }
+
+    fn finish(&mut self) -> Option<Flow> {
+        self.last.pop_front()
+    }
+}
+
+async fn serve(desk: Desk, settings: Settings, sockets: Sockets, collector: Shared) {
     let stopping = desk.stopping();
     let name = desk.name().clone();
-    let collector: Shared = Arc::new(Mutex::new(Collector::new(desk, &settings.shape)));
     let failed = |error: std::io::Error| tracing::error!(input = %name, %error, "can't listen");
     if let Some(socket) = sockets.udp {
         match UdpSocket::from_std(socket) {
@@ -98,10 +148,9 @@ async fn serve(desk: Desk, settings: Settings, sockets: Sockets) {
             }
         }
     }
-    lock(&collector).give_up();
 }
 
-fn lock(collector: &Mutex<Collector>) -> MutexGuard<'_, Collector> {
+fn lock<T>(collector: &Mutex<T>) -> MutexGuard<'_, T> {
     // A collector that panicked within a line has counted part of it: the others are sound.
     collector.lock().unwrap_or_else(PoisonError::into_inner)
 }

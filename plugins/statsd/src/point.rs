@@ -27,7 +27,7 @@ pub(crate) enum Worth<'a> {
     Set(usize),
     Summary { sketch: &'a Sketch, quantiles: &'a [f64] },
     Histogram { sketch: &'a Sketch, bounds: &'a [f64], counts: &'a [f64] },
-    Values(&'a [f64]),
+    Values { values: &'a [f64], weight: f64 },
 }
 
 /// A map of text to value.
@@ -45,11 +45,23 @@ fn floats(values: impl IntoIterator<Item = f64>) -> Value {
     Value::Array(values.into_iter().map(Value::Float).collect())
 }
 
-/// Tags as attributes: one without a value is `true`.
+/// Tags as attributes: one without a value is `null`, which says nothing but its key; a key with several values has a list.
 pub(crate) fn attributes(tags: Tags<'_>) -> Vec<(String, Value)> {
-    let tag = |(key, value): (&str, Option<&str>)| (key.to_owned(), value.map_or(Value::Bool(true), Value::from));
-    let container = tags.container.map(|id| ("container.id".to_owned(), Value::from(id)));
-    tags.iter().map(tag).chain(container).collect()
+    let container = tags.container.map(|id| ("container.id", Some(id)));
+    let mut attributes: Vec<(String, Value)> = Vec::new();
+    for (key, value) in tags.iter().chain(container) {
+        let value = value.map_or(Value::Null, Value::from);
+        match attributes.iter_mut().find(|(known, _)| known == key) {
+            None => attributes.push((key.to_owned(), value)),
+            Some((_, Value::Array(values))) if !values.contains(&value) => values.push(value),
+            Some((_, Value::Array(_))) => {}
+            Some((_, known)) if *known != value => {
+                *known = Value::Array(vec![std::mem::replace(known, Value::Null), value])
+            }
+            Some(_) => {}
+        }
+    }
+    attributes
 }
 
 // === impl Point ===
@@ -67,7 +79,10 @@ impl Point<'_> {
         if let Worth::Count(_) | Worth::Histogram { .. } = self.worth {
             put("temporality", NewValue::Str("delta"))?;
         }
-        if let Worth::Count(_) = self.worth {
+        if let Worth::Count(value) = self.worth
+            && value >= 0.0
+        {
+            // Clients may count down: that is a sum all the same, but none that only grows.
             put("monotonic", NewValue::Bool(true))?;
         }
         if let Some(start) = self.start {
@@ -122,7 +137,11 @@ impl Point<'_> {
                 put("bounds", NewValue::Tree(&floats(bounds.iter().copied())))?;
                 put("buckets", NewValue::Tree(&Value::Array(counts.into_iter().map(Value::Uint).collect())))?;
             }
-            Worth::Values(values) => put("values", NewValue::Tree(&floats(values.iter().copied())))?,
+            Worth::Values { values, weight } => {
+                put("count", NewValue::Uint((values.len() as f64 * weight).round() as u64))?;
+                put("sum", NewValue::Float(values.iter().sum::<f64>() * weight))?;
+                put("values", NewValue::Tree(&floats(values.iter().copied())))?;
+            }
         }
         let mut row = Row::new(root, self.time, at, at + 1);
         row.time_kind = TimeKind::Own;
@@ -138,7 +157,7 @@ impl Worth<'_> {
         match self {
             Worth::Count(_) => "sum",
             Worth::Rate { .. } | Worth::Gauge(_) | Worth::Set(_) => "gauge",
-            Worth::Summary { .. } | Worth::Values(_) => "summary",
+            Worth::Summary { .. } | Worth::Values { .. } => "summary",
             Worth::Histogram { .. } => "histogram",
         }
     }
@@ -162,7 +181,7 @@ pub(crate) fn write_each(metric: &Metric<'_>, now: i64, batch: &mut Batch, at: u
         Kind::Gauge => metric.numbers().try_for_each(|(value, _)| point(Kind::Gauge, Worth::Gauge(value)))?,
         kind => {
             let values: Vec<f64> = metric.numbers().map(|(value, _)| value).collect();
-            point(kind, Worth::Values(&values))?;
+            point(kind, Worth::Values { values: &values, weight: 1.0 / metric.rate })?;
         }
     }
     Ok(written)

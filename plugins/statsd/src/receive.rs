@@ -29,6 +29,8 @@ pub(crate) struct Collector {
     /// Malformed lines nothing was said of, and when something was.
     unsaid: usize,
     said: Option<Instant>,
+    /// The agent stops.
+    closed: bool,
 }
 
 /// Records made at one time: of one origin, numbered.
@@ -45,7 +47,7 @@ struct Burst {
 impl Collector {
     pub(crate) fn new(desk: Desk, shape: &Shape) -> Self {
         let window = shape.interval.is_some().then(|| Window::new(shape.clone(), time::now()));
-        Collector { desk, window, burst: Burst::default(), unsaid: 0, said: None }
+        Collector { desk, window, burst: Burst::default(), unsaid: 0, said: None, closed: false }
     }
 
     /// Takes one datagram.
@@ -61,6 +63,9 @@ impl Collector {
     }
 
     fn line(&mut self, line: &[u8], now: i64) {
+        if self.closed {
+            return self.desk.turn_away(STOPPED, 1);
+        }
         let written = match parse(line) {
             Ok(Line::Metric(metric)) => match &mut self.window {
                 // One that says its time speaks of no window.
@@ -131,27 +136,36 @@ impl Collector {
             return true;
         }
         let Ok(room) = self.desk.try_room(points * POINT) else { return false };
-        let mut burst = Burst { bytes: std::mem::take(&mut self.burst.bytes), ..Burst::default() };
-        let desk = &self.desk;
-        window.close(time::now(), |point: &Point<'_>| {
-            if burst.write(desk, Signal::Metrics, |batch, at| point.write(batch, at).map(|()| 1)).is_err() {
-                desk.turn_away(Reason::TOO_LARGE, 1);
-            }
-        });
-        drop(self.desk.submit(room, burst.batches, burst.bytes));
+        let bytes = std::mem::take(&mut self.burst.bytes);
+        let burst = end_window(&self.desk, window);
+        drop(self.desk.submit(room, burst.batches, bytes));
         true
     }
 
-    /// The agent stops, and workers take nothing more: what the window holds is counted as such.
-    pub(crate) fn give_up(&mut self) {
-        let points = self.window.as_ref().map_or(0, Window::len);
-        if points > 0 {
-            self.desk.turn_away(STOPPED, points);
+    /// The agent stops: what was made of datagrams and not handed over, the window that is open among it. What comes behind
+    /// that is turned away.
+    pub(crate) fn close(&mut self) -> Vec<Batch> {
+        self.closed = true;
+        let mut batches = std::mem::take(&mut self.burst).batches;
+        if let Some(mut window) = self.window.take() {
+            batches.append(&mut end_window(&self.desk, &mut window).batches);
         }
+        batches
     }
 }
 
-/// The agent stopped before the window ended.
+/// Ends the window: its points.
+fn end_window(desk: &Desk, window: &mut Window) -> Burst {
+    let mut burst = Burst::default();
+    window.close(time::now(), |point: &Point<'_>| {
+        if burst.write(desk, Signal::Metrics, |batch, at| point.write(batch, at).map(|()| 1)).is_err() {
+            desk.turn_away(Reason::TOO_LARGE, 1);
+        }
+    });
+    burst
+}
+
+/// The agent has stopped.
 pub(crate) const STOPPED: Reason = Reason("stopped");
 
 // === impl Burst ===

@@ -7,6 +7,8 @@ use std::time::Duration;
 use suiro_sdk::serve::listen;
 use suiro_sdk::settings::{ByteSize, Data, Reported, Section};
 
+use crate::parse::Kind;
+
 /// The input's settings.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -33,8 +35,10 @@ pub(crate) struct Shape {
     pub(crate) rates: bool,
     /// `+1` and `-1` change a gauge instead of setting it.
     pub(crate) relative_gauges: bool,
-    /// What timers, histograms and distributions become.
-    pub(crate) spread: Spread,
+    /// What timers and histograms become.
+    pub(crate) timers: Spread,
+    /// What distributions become.
+    pub(crate) distributions: Spread,
     /// Series of a window, at most.
     pub(crate) max_series: usize,
 }
@@ -92,7 +96,7 @@ impl Shape {
         let bounds = Duration::from_millis(100)..=Duration::from_secs(3600);
         let interval = section.within("interval", bounds).unwrap_or(Duration::from_secs(10));
         if !aggregate {
-            for key in ["interval", "percentiles", "bounds", "distributions", "max_series"] {
+            for key in ["interval", "percentiles", "bounds", "timers", "distributions", "gauge_signs", "max_series"] {
                 if section.has(key) {
                     let help = "without aggregation every value is a point of its own; leave it out";
                     section.error_at(key, format!("`{key}` has no use with `aggregate = false`"), help);
@@ -112,7 +116,7 @@ impl Shape {
         let relative_gauges = section.choice("gauge_signs", &signs).unwrap_or(true);
         let names =
             [("summary", SpreadName::Summary), ("histogram", SpreadName::Histogram), ("values", SpreadName::Values)];
-        let name = section.choice("distributions", &names).unwrap_or(SpreadName::Summary);
+        let named = ["timers", "distributions"].map(|key| section.choice(key, &names).unwrap_or(SpreadName::Summary));
         let percentiles: Vec<f64> = section.list("percentiles");
         let bounds: Vec<f64> = section.list("bounds");
         if percentiles.iter().any(|percentile| !(0.0..=100.0).contains(percentile)) {
@@ -122,26 +126,26 @@ impl Shape {
                 "for example percentiles = [50, 99, 99.9]",
             );
         }
-        if name != SpreadName::Summary && !percentiles.is_empty() {
-            let help = "set distributions = \"summary\", or leave it out";
+        if !named.contains(&SpreadName::Summary) && !percentiles.is_empty() {
+            let help = "set `timers` or `distributions` to \"summary\", or leave it out";
             section.error_at("percentiles", "`percentiles` are of summaries", help);
         }
-        match (name, bounds.is_empty()) {
-            (SpreadName::Histogram, true) => {
+        match (named.contains(&SpreadName::Histogram), bounds.is_empty()) {
+            (true, true) => {
                 section.missing("bounds", "[5, 10, 25, 50, 100, 250, 500, 1000]");
             }
-            (SpreadName::Histogram, false) if !bounds.is_sorted_by(|a, b| a < b) => {
+            (true, false) if !bounds.is_sorted_by(|a, b| a < b) => {
                 section.error_at("bounds", "the bounds must ascend", "for example bounds = [5, 10, 25, 50, 100]");
             }
-            (SpreadName::Summary | SpreadName::Values, false) => {
-                let help = "set distributions = \"histogram\", or leave it out";
+            (false, false) => {
+                let help = "set `timers` or `distributions` to \"histogram\", or leave it out";
                 section.error_at("bounds", "`bounds` are of histograms", help);
             }
             _ => {}
         }
-        let spread = match name {
+        let spread = |name| match name {
             SpreadName::Summary => {
-                let given = if percentiles.is_empty() { PERCENTILES.to_vec() } else { percentiles };
+                let given = if percentiles.is_empty() { &PERCENTILES[..] } else { &percentiles };
                 let mut quantiles: Vec<f64> = given.iter().map(|percentile| percentile / 100.0).collect();
                 // OpenTelemetry's way of saying least and greatest.
                 quantiles.extend([0.0, 1.0]);
@@ -149,11 +153,16 @@ impl Shape {
                 quantiles.dedup();
                 Spread::Summary(quantiles)
             }
-            SpreadName::Histogram => Spread::Histogram(bounds),
+            SpreadName::Histogram => Spread::Histogram(bounds.clone()),
             SpreadName::Values => Spread::Values,
         };
+        let [timers, distributions] = named.map(spread);
         let max_series = section.within("max_series", 1..=10_000_000_u64).unwrap_or(100_000);
         let max_series = usize::try_from(max_series).unwrap_or(usize::MAX);
-        Shape { interval: aggregate.then_some(interval), rates, relative_gauges, spread, max_series }
+        Shape { interval: aggregate.then_some(interval), rates, relative_gauges, timers, distributions, max_series }
+    }
+    /// What values of that kind become.
+    pub(crate) fn spread(&self, kind: Kind) -> &Spread {
+        if kind == Kind::Distribution { &self.distributions } else { &self.timers }
     }
 }

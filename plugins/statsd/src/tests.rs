@@ -155,11 +155,23 @@ fn spreads_are_what_the_settings_say() {
     assert!(summary[0].starts_with(head), "{summary:?}");
     assert!(summary[0].contains(r#""count":5,"sum":90.0,"quantiles":[{"quantile":0.0,"value":0.0},"#), "{summary:?}");
     assert!(summary[0].ends_with(r#"{"quantile":1.0,"value":30.0}]}"#), "{summary:?}");
-    let histogram = window(shape("distributions = 'histogram'\nbounds = [10, 20]"), &lines);
+    let histogram = window(shape("timers = 'histogram'\nbounds = [10, 20]"), &lines);
     let tail = r#""count":5,"sum":90.0,"min":0.0,"max":30.0,"bounds":[10.0,20.0],"buckets":[2,1,2]}"#;
     assert!(histogram[0].ends_with(tail), "{histogram:?}");
     let values = window(shape("distributions = 'values'"), &["d:1:2|d", "d:3|d"]);
-    assert!(values[0].ends_with(r#""metadata":{"type":"distribution"},"values":[1.0,2.0,3.0]}"#), "{values:?}");
+    assert!(
+        values[0].ends_with(r#""metadata":{"type":"distribution"},"count":3,"sum":6.0,"values":[1.0,2.0,3.0]}"#),
+        "{values:?}"
+    );
+    // Timers are as they were told; values a client left out are known by the count.
+    let mixed = window(shape("distributions = 'values'"), &["d:1|d", "d:4|d|@0.25", "t:1|ms"]);
+    assert_eq!(mixed.len(), 3);
+    assert!(mixed[0].ends_with(r#""count":1,"sum":1.0,"values":[1.0]}"#), "{mixed:?}");
+    assert!(mixed[1].ends_with(r#""count":4,"sum":16.0,"values":[4.0]}"#), "{mixed:?}");
+    assert!(mixed[2].contains(r#""quantiles""#), "{mixed:?}");
+    let down = window(shape(""), &["n:-2|c|#a:1,b,a:2,a:2"]);
+    let head = r#"{"name":"n","kind":"sum","temporality":"delta","start":0,"attributes":{"a":["1","2"],"b":null}"#;
+    assert!(down[0].starts_with(head), "{down:?}");
 }
 
 #[test]
@@ -196,7 +208,7 @@ fn without_aggregation_each_value_is_a_point() {
     );
     assert!(json(&batch, &rows[1]).ends_with(r#""value":4}"#));
     assert!(json(&batch, &rows[2]).ends_with(r#""value":-1}"#));
-    assert!(json(&batch, &rows[4]).contains(r#""attributes":{"a":true}"#));
+    assert!(json(&batch, &rows[4]).contains(r#""attributes":{"a":null}"#));
 }
 
 #[test]
@@ -212,7 +224,7 @@ fn events_and_checks_are_logs() {
         json(&batch, &batch.rows[0]),
         concat!(
             r#"{"type":"event","title":"Title","text":"a\nb: c","host":"web1","aggregation_key":"x","priority":"low","#,
-            r#""source_type":"deploy","alert_type":"error","tags":{"env":"prod","blue":true,"container.id":"abc"}}"#
+            r#""source_type":"deploy","alert_type":"error","tags":{"env":"prod","blue":null,"container.id":"abc"}}"#
         )
     );
     assert_eq!(
@@ -233,8 +245,9 @@ fn settings_that_make_no_sense_are_told() {
         ("distributions = 'histogram'", "bounds"),
         ("distributions = 'histogram'\nbounds = [2, 1]", "must ascend"),
         ("bounds = [1]", "are of histograms"),
-        ("distributions = 'values'\npercentiles = [5]", "are of summaries"),
+        ("timers = 'values'\ndistributions = 'values'\npercentiles = [5]", "are of summaries"),
         ("aggregate = false\ninterval = '5s'", "has no use"),
+        ("aggregate = false\ngauge_signs = 'relative'", "has no use"),
         ("aggregate = false\ncounters = 'rate'", "a rate needs an interval"),
         ("interval = '1ms'", "interval"),
         ("max_series = 0", "max_series"),

@@ -59,7 +59,8 @@ enum State {
     Set(HashSet<u64>),
     Summary(Sketch),
     Histogram(Sketch, Vec<f64>),
-    Values(Vec<f64>),
+    /// And how many each of them stands for.
+    Values(Vec<f64>, f64),
 }
 
 // === impl Window ===
@@ -121,6 +122,13 @@ impl Window {
             self.key.push('\0');
             self.key.push_str(container);
         }
+        let keeps_values = matches!(metric.kind, Kind::Timer | Kind::Histogram | Kind::Distribution)
+            && *self.shape.spread(metric.kind) == Spread::Values;
+        if keeps_values && metric.rate < 1.0 {
+            // Values that stand for several are kept apart from those that do not: beside a value there is no room to say so.
+            self.key.push('\0');
+            self.key.push_str(&metric.rate.to_string());
+        }
     }
 }
 
@@ -143,13 +151,13 @@ fn push_sorted(tags: &str, out: &mut String) {
 
 impl Series {
     fn new(metric: &Metric<'_>, shape: &Shape, now: i64) -> Series {
-        let state = match (metric.kind, &shape.spread) {
+        let state = match (metric.kind, shape.spread(metric.kind)) {
             (Kind::Count, _) => State::Count(0.0),
             (Kind::Gauge, _) => State::Gauge(0.0),
             (Kind::Set, _) => State::Set(HashSet::new()),
             (_, Spread::Summary(_)) => State::Summary(Sketch::default()),
             (_, Spread::Histogram(bounds)) => State::Histogram(Sketch::default(), vec![0.0; bounds.len() + 1]),
-            (_, Spread::Values) => State::Values(Vec::new()),
+            (_, Spread::Values) => State::Values(Vec::new(), 1.0 / metric.rate),
         };
         Series {
             name: metric.name.into(),
@@ -180,14 +188,14 @@ impl Series {
             }
             State::Summary(sketch) => metric.numbers().for_each(|(value, _)| sketch.add(value, weight)),
             State::Histogram(sketch, counts) => {
-                let Spread::Histogram(bounds) = &shape.spread else { return Ok(()) };
+                let Spread::Histogram(bounds) = shape.spread(metric.kind) else { return Ok(()) };
                 for (value, _) in metric.numbers() {
                     sketch.add(value, weight);
                     // A bound belongs to the bucket below it.
                     counts[bounds.partition_point(|bound| *bound < value)] += weight;
                 }
             }
-            State::Values(values) => {
+            State::Values(values, _) => {
                 let room = MAX_VALUES - values.len();
                 values.extend(metric.numbers().map(|(value, _)| value).take(room));
                 let refused = metric.numbers().count().saturating_sub(room);
@@ -200,7 +208,7 @@ impl Series {
     }
 
     fn worth<'s>(&'s self, shape: &'s Shape, seconds: f64) -> Worth<'s> {
-        match (&self.state, &shape.spread) {
+        match (&self.state, shape.spread(self.kind)) {
             (State::Count(sum), _) if shape.rates => Worth::Rate { per_second: sum / seconds, interval: seconds },
             (State::Count(sum), _) => Worth::Count(*sum),
             (State::Gauge(last), _) => Worth::Gauge(*last),
@@ -210,7 +218,7 @@ impl Series {
                 Worth::Histogram { sketch, bounds, counts }
             }
             (State::Summary(sketch) | State::Histogram(sketch, _), _) => Worth::Summary { sketch, quantiles: &[] },
-            (State::Values(values), _) => Worth::Values(values),
+            (State::Values(values, weight), _) => Worth::Values { values, weight: *weight },
         }
     }
 }

@@ -58,7 +58,8 @@ impl Endpoint {
         self
     }
 
-    fn parse(text: &str) -> Result<Self, (String, String)> {
+    /// The endpoint of a `url`; otherwise what is wrong with it, and how to mend it.
+    pub fn parse(text: &str) -> Result<Self, (String, String)> {
         let wrong = |message: String, help: &str| Err((message, help.to_owned()));
         let has_scheme = text.contains("://");
         let url = match Url::parse(text) {

@@ -65,7 +65,13 @@ const OURS: [&str; 9] = [
 impl ClientSettings {
     /// Reads them. Unpack the result behind `settings.finish()?`, so that all mistakes are reported.
     pub fn read(settings: &Section, offer: Offer) -> Result<ClientSettings, Reported> {
+        Self::read_or(settings, offer, None)
+    }
+
+    /// The same, of a system that is found without a `url`: requests go to `default` then.
+    pub fn read_or(settings: &Section, offer: Offer, default: Option<Endpoint>) -> Result<ClientSettings, Reported> {
         let endpoints = match settings.value("url") {
+            None if default.is_some() => Ok(default.into_iter().collect()),
             None => Err(settings.missing("url", offer.url)),
             Some(value) if offer.several => match value.read::<Vec<Endpoint>>() {
                 Ok(endpoints) if endpoints.is_empty() => {
