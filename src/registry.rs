@@ -12,6 +12,7 @@ pub fn all() -> Registry {
     suiro_files::register(&mut registry);
     suiro_http::register(&mut registry);
     suiro_loki::register(&mut registry);
+    suiro_otlp::register(&mut registry);
     suiro_elasticsearch::register(&mut registry);
     #[cfg(feature = "wasm")]
     suiro_wasm::register(&mut registry);

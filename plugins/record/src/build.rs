@@ -2,7 +2,7 @@
 
 use crate::batch::Batch;
 use crate::edit::{EditError, NewValue};
-use crate::node::{DUPLICATES, NO_KEY, Node, NodeId, RAW, Tag};
+use crate::node::{DIRTY, DUPLICATES, NO_KEY, Node, NodeId, RAW, Tag};
 use crate::scan;
 use crate::value::Value;
 
@@ -103,9 +103,9 @@ impl Batch {
         let node = self.node(id);
         let target = self.nodes.len() as NodeId;
         let unlinked = node.unlinked();
-        if node.is_container() && node.is(crate::node::DIRTY) {
-            self.push_node(Node { off: 0, len: 0, ..unlinked });
-            let mut child = node.off;
+        if node.is_walked() {
+            self.push_node(Node { flags: (unlinked.flags & DUPLICATES) | DIRTY, off: 0, len: 0, ..unlinked });
+            let mut child = node.first_child(id);
             while child != 0 {
                 let Node { key, next, .. } = self.node(child);
                 let copy = self.relocate(child);

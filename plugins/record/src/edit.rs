@@ -230,6 +230,8 @@ impl Batch {
     fn set_time(&mut self, row: usize, ns: i64) {
         self.rows[row].time = ns;
         self.rows[row].time_kind = TimeKind::Own;
+        // The message it was read from says another one.
+        self.forget_wire(self.rows[row].root);
     }
 
     fn put(&mut self, row: usize, path: &Path, source: Source<'_>) -> Result<(), EditError> {

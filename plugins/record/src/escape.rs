@@ -105,6 +105,19 @@ fn hex4(digits: &[u8]) -> Option<u32> {
     digits.iter().try_fold(0, |n, &d| Some(n << 4 | char::from(d).to_digit(16)?))
 }
 
+/// Appends the lower case hexadecimal digits of `bytes`.
+pub(crate) fn write_hex(bytes: &[u8], out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    out.extend(bytes.iter().flat_map(|b| [DIGITS[usize::from(b >> 4)], DIGITS[usize::from(b & 15)]]));
+}
+
+/// Whether `text` is what [`write_hex`] makes of `bytes`.
+pub(crate) fn is_hex_of(text: &[u8], bytes: &[u8]) -> bool {
+    let digit = |half: u8| if half < 10 { b'0' + half } else { b'a' + half - 10 };
+    text.len() == 2 * bytes.len()
+        && text.chunks_exact(2).zip(bytes).all(|(two, b)| two[0] == digit(b >> 4) && two[1] == digit(b & 15))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,13 +1,13 @@
 //! Moving values: within a batch, into another one, and into a fresh one when little of a batch lives.
 //!
 //! A clean container moves as it is: its text in one copy (none within a batch), its nodes in one run with their links
-//! shifted. Only dirty containers are walked.
+//! shifted. Only dirty containers are walked, and those that came in another format than JSON.
 
 use std::sync::Arc;
 
 use crate::batch::{Batch, Row};
 use crate::edit::EditError;
-use crate::node::{DIRTY, NO_KEY, Node, NodeId, Tag};
+use crate::node::{DIRTY, DUPLICATES, NO_KEY, Node, NodeId, Tag};
 
 /// Translates keys and scopes of one batch into those of another; good for as long as both live.
 #[derive(Debug, Default)]
@@ -85,8 +85,8 @@ impl Batch {
         let unlinked = node.unlinked();
         let target = self.nodes.len() as NodeId;
         match node.tag {
-            Tag::Array | Tag::Object if node.is(DIRTY) => {
-                self.push_node(Node { off: 0, len: 0, ..unlinked });
+            Tag::Array | Tag::Object if node.is_walked() => {
+                self.push_node(Node { flags: (unlinked.flags & DUPLICATES) | DIRTY, off: 0, len: 0, ..unlinked });
                 for child in from.child_ids(id) {
                     let key = self.translate(from, from.node(child).key, words)?;
                     let copy = self.copy_node(from, child, words)?;
@@ -107,7 +107,7 @@ impl Batch {
                     self.push_node(inner);
                 }
             }
-            Tag::Str | Tag::Number | Tag::Bytes => {
+            Tag::Str | Tag::Number | Tag::Bytes | Tag::Hex => {
                 let (off, _) = self.push_heap(&from.heap[node.span()])?;
                 self.push_node(Node { off, ..unlinked });
             }

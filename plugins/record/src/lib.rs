@@ -11,12 +11,14 @@
 //!
 //! # Invariants
 //!
-//! 1. Every string, key and raw span in the heap is valid UTF-8. Readers check once per chunk
+//! 1. Every string, key and JSON span in the heap is valid UTF-8. Readers check once per chunk
 //!    ([`Batch::check_utf8`]); texts that come from edits are `&str`.
 //! 2. Links go forward: a child, and a next sibling, always have a higher index than the node that names them. So every
 //!    walk ends, whatever was edited.
 //! 3. A *clean* container's raw span is exactly its JSON text, and its subtree is the run of nodes right behind it.
-//!    An edit inside it makes it, and every container above it, *dirty*; a dirty container is written by walking.
+//!    An edit inside it makes it, and every container above it, *dirty*; a dirty container is written by walking. A body
+//!    or a header that came in a binary format is clean too until it is edited: its span is the message it was read from
+//!    ([`NodeRef::wire`]), and what is in it is dirty; copying it within a batch or into another one makes it dirty.
 //! 4. Offsets and lengths are `u32`: a batch holds at most 4 GiB, and a reader closes it long before
 //!    ([`Batch::is_full`]). Keys are `u16`: a batch whose keys run out refuses the record that needs one more
 //!    ([`JsonError::KeysFull`]), and the reader gives that record a fresh batch.
@@ -32,6 +34,7 @@
 //!
 //! There is no I/O here, nothing asynchronous, and `unsafe` only in `scan.rs`, where it was measured.
 
+mod assemble;
 mod batch;
 mod build;
 mod derive;
@@ -59,6 +62,7 @@ mod value;
 mod walk;
 mod write;
 
+pub use assemble::{Assembly, Key, Piece};
 pub use batch::{Batch, RootId, Row, Signal, TimeKind};
 pub use edit::{EditError, NewValue};
 pub use escape::write_json_str;

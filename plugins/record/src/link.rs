@@ -3,7 +3,7 @@
 //! A container is made dirty before its links change: in a clean one every node is as it was parsed.
 
 use crate::batch::Batch;
-use crate::node::{DIRTY, DUPLICATES, EMPTY, JOINED, NO_KEY, Node, NodeId};
+use crate::node::{DIRTY, DUPLICATES, EMPTY, JOINED, NO_KEY, Node, NodeId, WIRE};
 
 impl Batch {
     /// Makes a container one that is written by walking its children.
@@ -15,11 +15,18 @@ impl Batch {
         }
     }
 
+    /// Makes a container dirty that stands for a message of another format.
+    pub(crate) fn forget_wire(&mut self, id: NodeId) {
+        if self.node(id).is_walked() {
+            self.make_dirty(id);
+        }
+    }
+
     fn make_dirty_slow(&mut self, id: NodeId) {
         let first = self.node(id).first_child(id);
         let last = self.child_ids(id).last().unwrap_or(0);
         let node = &mut self.nodes[id as usize];
-        node.flags = (node.flags | DIRTY) & !EMPTY;
+        node.flags = (node.flags | DIRTY) & !(EMPTY | WIRE);
         node.off = first;
         node.len = last;
     }
@@ -98,7 +105,8 @@ impl Batch {
             last = at;
             at = node.next;
         }
-        self.nodes[id as usize] = Node { flags: (object.flags | DIRTY) & !EMPTY, off: first, len: last, ..object };
+        self.nodes[id as usize] =
+            Node { flags: (object.flags | DIRTY) & !(EMPTY | WIRE), off: first, len: last, ..object };
         found
     }
 }

@@ -11,7 +11,8 @@
 //! | number | source text in the heap |
 //! | int, uint, float | the 64 bits of the value, high half in `off` |
 //! | string, bytes | text in the heap, without quotes; see `ESCAPED` and `RAW` |
-//! | clean container | raw span in the heap; the first child is the next node, unless `EMPTY` |
+//! | hex | bytes in the heap; the value is the text of their hexadecimal digits |
+//! | clean container | raw span in the heap; the first child is the next node, unless `EMPTY`; see `WIRE` |
 //! | dirty container | `off`: first child or 0; `len`: last child or 0 |
 //!
 //! `key` is the id of the key this value stands under ([`NO_KEY`] in arrays and roots), `next` the next sibling or 0.
@@ -36,6 +37,8 @@ pub(crate) enum Tag {
     Float,
     Str,
     Bytes,
+    /// A text: the hexadecimal digits of bytes, such as an id's.
+    Hex,
     Array,
     Object,
 }
@@ -44,6 +47,9 @@ pub(crate) enum Tag {
 pub(crate) const ESCAPED: u8 = 1;
 /// A string's text is what it says, not JSON source: writing it must escape.
 pub(crate) const RAW: u8 = 1 << 1;
+/// A clean container whose span is not JSON but the message it was read from, in its source's binary format: whoever writes
+/// JSON walks its children.
+pub(crate) const WIRE: u8 = 1 << 1;
 /// The value follows its key in the source with nothing but a colon between: `"key":value` is one span.
 pub(crate) const TIGHT: u8 = 1 << 2;
 /// As [`TIGHT`], with one space behind the colon.
@@ -109,6 +115,12 @@ impl Node {
     #[inline]
     pub(crate) fn is(self, flag: u8) -> bool {
         self.flags & flag != 0
+    }
+
+    /// Whether it is a container whose span is not its JSON text.
+    #[inline]
+    pub(crate) fn is_walked(self) -> bool {
+        self.is_container() && self.is(DIRTY | WIRE)
     }
 
     /// First child of the container at `id`, or 0. Not to be asked of a scalar.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::batch::Batch;
 use crate::escape;
 use crate::field::Kind;
-use crate::node::{ESCAPED, NO_KEY, Node, NodeId, Tag};
+use crate::node::{DIRTY, ESCAPED, NO_KEY, Node, NodeId, Tag, WIRE};
 use crate::value::{Value, write_base64, write_display, write_float};
 
 /// A value of a batch.
@@ -40,7 +40,7 @@ impl<'a> NodeRef<'a> {
             Tag::Null => Kind::Null,
             Tag::False | Tag::True => Kind::Bool,
             Tag::Number | Tag::Int | Tag::Uint | Tag::Float => Kind::Number,
-            Tag::Str => Kind::String,
+            Tag::Str | Tag::Hex => Kind::String,
             Tag::Bytes => Kind::Bytes,
             Tag::Array => Kind::Array,
             Tag::Object => Kind::Object,
@@ -65,6 +65,11 @@ impl<'a> NodeRef<'a> {
         match node.tag {
             Tag::Str if node.is(ESCAPED) => Some(Cow::Owned(escape::unescape(self.text().as_bytes()))),
             Tag::Str => Some(Cow::Borrowed(self.text())),
+            Tag::Hex => {
+                let mut text = Vec::new();
+                escape::write_hex(&self.batch.heap[node.span()], &mut text);
+                Some(Cow::Owned(String::from_utf8(text).unwrap_or_default()))
+            }
             _ => None,
         }
     }
@@ -82,6 +87,7 @@ impl<'a> NodeRef<'a> {
         match node.tag {
             Tag::Str if node.is(ESCAPED) => escape::unescape_into(&self.batch.heap[node.span()], out),
             Tag::Str => out.extend_from_slice(&self.batch.heap[node.span()]),
+            Tag::Hex => escape::write_hex(&self.batch.heap[node.span()], out),
             _ => self.write_json(out),
         }
     }
@@ -90,6 +96,9 @@ impl<'a> NodeRef<'a> {
     #[inline]
     pub fn str_eq(self, s: &str) -> bool {
         let node = self.node();
+        if node.tag == Tag::Hex {
+            return escape::is_hex_of(s.as_bytes(), &self.batch.heap[node.span()]);
+        }
         if node.tag != Tag::Str {
             return false;
         }
@@ -100,6 +109,24 @@ impl<'a> NodeRef<'a> {
     /// The bytes of a byte string.
     pub fn as_bytes(self) -> Option<&'a [u8]> {
         (self.node().tag == Tag::Bytes).then(|| &self.batch.heap[self.node().span()])
+    }
+
+    /// The bytes a text is the hexadecimal digits of, where it is kept as these.
+    pub fn hex_bytes(self) -> Option<&'a [u8]> {
+        (self.node().tag == Tag::Hex).then(|| &self.batch.heap[self.node().span()])
+    }
+
+    /// The message this map was read from, in its source's binary format, if nothing in it was changed since.
+    #[inline]
+    pub fn wire(self) -> Option<&'a [u8]> {
+        let node = self.node();
+        (node.is_container() && node.flags & (WIRE | DIRTY) == WIRE).then(|| &self.batch.heap[node.span()])
+    }
+
+    /// A float that is kept as one.
+    pub fn float(self) -> Option<f64> {
+        let node = self.node();
+        (node.tag == Tag::Float).then(|| f64::from_bits(node.to_bits()))
     }
 
     /// A boolean.
@@ -166,7 +193,7 @@ impl<'a> NodeRef<'a> {
             Tag::Int => Value::Int(node.to_bits().cast_signed()),
             Tag::Uint => Value::Uint(node.to_bits()),
             Tag::Float => Value::Float(f64::from_bits(node.to_bits())),
-            Tag::Str => Value::Str(self.as_str().unwrap_or_default().into_owned()),
+            Tag::Str | Tag::Hex => Value::Str(self.as_str().unwrap_or_default().into_owned()),
             Tag::Bytes => Value::Bytes(self.as_bytes().unwrap_or_default().to_vec()),
             Tag::Array => Value::Array(self.children().map(NodeRef::to_value).collect()),
             Tag::Object => Value::Object(
@@ -185,6 +212,11 @@ impl<'a> NodeRef<'a> {
             Tag::Uint => write_display(node.to_bits(), out),
             Tag::Float => write_float(f64::from_bits(node.to_bits()), out),
             Tag::Bytes => write_base64(&heap[node.span()], out),
+            Tag::Hex => {
+                out.push(b'"');
+                escape::write_hex(&heap[node.span()], out);
+                out.push(b'"');
+            }
             Tag::Number | Tag::Str | Tag::Array | Tag::Object => out.extend_from_slice(&heap[node.span()]),
         }
     }

@@ -24,8 +24,8 @@ impl Batch {
         if node.tag != Tag::Object || node.first_child(root.0) == 0 {
             return false;
         }
-        if node.is(DIRTY) {
-            self.write_object_members(node.off, out);
+        if node.is_walked() {
+            self.write_object_members(node.first_child(root.0), out);
         } else {
             let span = node.span();
             out.extend_from_slice(&self.heap[span.start + 1..span.end - 1]);
@@ -41,12 +41,12 @@ impl Batch {
                 self.write_string_inside(node, out);
                 out.push(b'"');
             }
-            Tag::Object if node.is(DIRTY) => {
+            Tag::Object if node.is_walked() => {
                 out.push(b'{');
-                self.write_object_members(node.off, out);
+                self.write_object_members(node.first_child(id), out);
                 out.push(b'}');
             }
-            Tag::Array if node.is(DIRTY) => {
+            Tag::Array if node.is_walked() => {
                 out.push(b'[');
                 for (i, child) in self.child_ids(id).enumerate() {
                     if i > 0 {

@@ -1,0 +1,9 @@
+//! OpenTelemetry: OTLP over gRPC and HTTP, and the codec between its messages and records.
+//!
+//! What a log record, a span and a metric point look like as records is in `docs/signals.md`; the codec is for every
+//! plugin that speaks OTLP, also those of other systems' OTLP roads.
+
+pub mod codec;
+
+/// Adds the plugins.
+pub fn register(_registry: &mut suiro_sdk::Registry) {}
