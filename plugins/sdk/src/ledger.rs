@@ -45,6 +45,10 @@ impl Reason {
     pub const PANIC: Reason = Reason("panic");
     /// The dead letter itself is full or can't be written.
     pub const DEAD_LETTER_FULL: Reason = Reason("dead_letter_full");
+    /// Its sender did not show the right credentials, or no certificate.
+    pub const UNAUTHORIZED: Reason = Reason("unauthorized");
+    /// `max_connections` are open: a connection, not a record.
+    pub const TOO_MANY_CONNECTIONS: Reason = Reason("too_many_connections");
     /// Bytes on disk did not match their checksum.
     pub const CORRUPT: Reason = Reason("corrupt");
 }

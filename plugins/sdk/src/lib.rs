@@ -13,6 +13,7 @@
 pub mod compress;
 pub mod custody;
 pub mod decode;
+pub mod decompress;
 pub mod document;
 pub mod filter;
 pub mod flow;
@@ -29,6 +30,7 @@ pub mod parser;
 pub mod pool;
 pub mod registry;
 pub mod reroute;
+pub mod serve;
 pub mod settings;
 pub mod tag;
 pub mod time;

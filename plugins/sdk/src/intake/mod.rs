@@ -55,6 +55,8 @@ struct State {
     taken: usize,
     wakers: Vec<Waker>,
     stopped: bool,
+    /// There is a network side.
+    serving: bool,
     /// What the network side died of.
     died: Option<String>,
 }
@@ -119,8 +121,8 @@ impl Intake {
         Box::new(IntakeSource { intake: self.clone(), ledger: setup.ledger.clone(), once: setup.once, current: None })
     }
 
-    /// The network side, for the shard that is to open it; `None` for the others, and with `run --once`: what comes from
-    /// others has no end to be read to.
+    /// The network side, for the shard that is to open it; `None` for the others, where it is open already (the worker
+    /// died, and it did not), and with `run --once`: what comes from others has no end to be read to.
     pub fn desk(self: &Arc<Self>, setup: &SourceSetup) -> Result<Option<Desk>, StartError> {
         if setup.shard != 0 {
             return Ok(None);
@@ -132,6 +134,9 @@ impl Intake {
         let scope = Arc::new(Scope::new(Arc::new(Origin::new(setup.name.clone(), 0))));
         let tag = tag::render(&setup.tag, &scope)?;
         let mut state = self.state();
+        if state.serving {
+            return Ok(None);
+        }
         state.died = None;
         state.stopped = false;
         drop(state);
@@ -238,10 +243,15 @@ impl Desk {
         let desk = self.clone();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| StartError(format!("can't start the input's runtime: {error}")))?;
+        let intake = desk.intake.clone();
         let run = move || {
             let intake = desk.intake.clone();
             let served = std::panic::AssertUnwindSafe(|| runtime.block_on(serve(desk)));
-            let why = match std::panic::catch_unwind(served) {
+            let served = std::panic::catch_unwind(served);
+            // With it go connections and sockets: who opens it anew finds the port free.
+            drop(runtime);
+            intake.state().serving = false;
+            let why = match served {
                 Ok(()) if *intake.stopping.borrow() => return,
                 Ok(()) => "it ended by itself".to_owned(),
                 Err(panic) => match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
@@ -253,15 +263,15 @@ impl Desk {
             intake.state().died = Some(why);
             intake.wake();
         };
-        std::thread::Builder::new()
-            .name(format!("in:{}", self.name))
-            .spawn(run)
-            .map(drop)
-            .map_err(|error| StartError(format!("can't start the input's thread: {error}")))
+        intake.state().serving = true;
+        std::thread::Builder::new().name(format!("in:{}", self.name)).spawn(run).map(drop).map_err(|error| {
+            intake.state().serving = false;
+            StartError(format!("can't start the input's thread: {error}"))
+        })
     }
 
     /// Completes when the agent stops: accept nothing new. What was handed over is answered as it is delivered.
-    pub fn stopping(&self) -> impl Future<Output = ()> + Send + 'static {
+    pub fn stopping(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
         let mut stopping = self.intake.stopping.subscribe();
         async move {
             // An error would mean that the intake is gone, and with it everybody to serve.

@@ -168,8 +168,10 @@ fn a_network_side_that_dies_takes_the_source_with_it() {
     wake.recv().unwrap();
     let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| source.poll())).unwrap_err();
     assert!(panic.downcast_ref::<String>().unwrap().contains("for the test"));
-    // Opened anew, it works.
+    // Opened anew, it works; and while it works, a worker that starts anew opens no second one.
     let desk = intake.desk(&setup).unwrap().unwrap();
+    desk.spawn(|desk| desk.stopping()).unwrap();
+    assert!(intake.desk(&setup).unwrap().is_none());
     let mut source = intake.source(&setup);
     let _ticket = desk.submit(desk.try_room(1).unwrap(), batches(&desk, &[1]), 1);
     assert!(flow(&mut *source).is_some());
