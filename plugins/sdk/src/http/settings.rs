@@ -65,11 +65,17 @@ const OURS: [&str; 9] = [
 impl ClientSettings {
     /// Reads them. Unpack the result behind `settings.finish()?`, so that all mistakes are reported.
     pub fn read(settings: &Section, offer: Offer) -> Result<ClientSettings, Reported> {
-        let endpoints = match settings.value("url") {
-            None => Err(settings.missing("url", offer.url)),
+        Self::read_at(settings, "url", offer)
+    }
+
+    /// As [`ClientSettings::read`], for one whose URLs are called `key`.
+    pub fn read_at(settings: &Section, key: &str, offer: Offer) -> Result<ClientSettings, Reported> {
+        let endpoints = match settings.value(key) {
+            None => Err(settings.missing(key, offer.url)),
             Some(value) if offer.several => match value.read::<Vec<Endpoint>>() {
                 Ok(endpoints) if endpoints.is_empty() => {
-                    Err(value.error("`url` must name at least one URL", format!("for example: url = {}", offer.url)))
+                    let message = format!("`{key}` must name at least one URL");
+                    Err(value.error(message, format!("for example: {key} = {}", offer.url)))
                 }
                 read => read,
             },
@@ -85,8 +91,9 @@ impl ClientSettings {
 
         let (endpoints, auth, tls, mut headers) = (endpoints?, auth?, tls?, headers?);
         if tls.is_some() && !endpoints.iter().any(Endpoint::is_https) {
-            let message = "`tls` is set, but `url` is plain http: nothing would be encrypted";
-            return Err(settings.error_at("tls", message, "write https:// in `url`, or leave `tls` out"));
+            let message = format!("`tls` is set, but `{key}` is plain http: nothing would be encrypted");
+            let help = format!("write https:// in `{key}`, or leave `tls` out");
+            return Err(settings.error_at("tls", message, help));
         }
         if let Some(value) = auth.as_ref().and_then(Auth::header)
             && headers.insert(AUTHORIZATION, value).is_some()
