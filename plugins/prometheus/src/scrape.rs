@@ -230,13 +230,13 @@ impl Scraper {
         self.note(target, failed.as_deref(), &report);
         let samples = if failed.is_some() { 0 } else { report.samples };
         let values = [
-            ("up", f64::from(u8::from(failed.is_none()))),
-            ("scrape_duration_seconds", took.as_secs_f64()),
-            ("scrape_samples_scraped", samples as f64),
+            ("up", "Whether the target could be scraped.", f64::from(u8::from(failed.is_none()))),
+            ("scrape_duration_seconds", "How long the scrape took.", took.as_secs_f64()),
+            ("scrape_samples_scraped", "Samples the target showed.", samples as f64),
         ];
         let mut own = self.desk.batch(scope, Signal::Metrics);
-        for (n, (name, value)) in values.into_iter().enumerate() {
-            push_own(&mut own, name, value, at, size as u64 + n as u64);
+        for (n, (name, help, value)) in values.into_iter().enumerate() {
+            push_own(&mut own, name, help, value, at, size as u64 + n as u64);
         }
         batches.push(own);
         // Nobody waits for the answer: a target can't be asked to show its past.
@@ -338,14 +338,52 @@ impl Scraper {
 }
 
 /// A metric about the scrape itself.
-fn push_own(batch: &mut Batch, name: &str, value: f64, at: i64, place: u64) {
+fn push_own(batch: &mut Batch, name: &str, help: &str, value: f64, at: i64, place: u64) {
     use suiro_record::NewValue::{Float, Str};
     let root = batch.new_object();
-    for (key, field) in [("name", Str(name)), ("kind", Str("gauge")), ("value", Float(value))] {
+    for (key, field) in
+        [("name", Str(name)), ("description", Str(help)), ("kind", Str("gauge")), ("value", Float(value))]
+    {
         // An empty batch has room for it.
         let _ = batch.append(root, key, field);
     }
     let mut row = Row::new(root, at, place, place + 1);
     row.time_kind = TimeKind::Own;
     batch.rows.push(row);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_checked() {
+        let read = |text: &str| {
+            let (section, diagnostics) = Section::from_text("[[input]] prometheus_scrape", text);
+            (build(&section).is_ok(), diagnostics.render(false))
+        };
+        let target = "targets = ['http://a:1', 'https://b/federate?match[]=up']";
+        let (read_it, shown) = read(&format!("{target}\ninterval = '5s'\nheaders = {{ accept = 'text/plain' }}"));
+        assert!(read_it, "{shown}");
+        for (text, message) in [
+            ("", "targets"),
+            ("targets = []", "`targets` must name at least one URL"),
+            ("targets = ['a:1']", "starts with http://"),
+            ("targets = 'http://a'\ntls = {}", "`tls` is set, but `targets` is plain http"),
+            ("targets = 'http://a'\ninterval = '1s'\ntimeout = '2s'", "longer than `interval`"),
+            ("targets = 'http://a'\nsample_limit = 0", "sample_limit"),
+            ("targets = 'http://a'\nurl = 'http://b'", "url"),
+        ] {
+            let (read_it, shown) = read(text);
+            assert!(!read_it && shown.contains(message), "{text}: {shown}");
+        }
+    }
+
+    #[test]
+    fn a_target_is_known_by_host_and_port() {
+        let (section, _) = Section::from_text("x", "targets = ['http://a.example', 'https://b:8443/x']");
+        let settings = ClientSettings::read_at(&section, "targets", OFFER).unwrap();
+        let instances: Vec<String> = settings.endpoints.into_iter().map(|url| Target::new(url).instance).collect();
+        assert_eq!(instances, ["a.example:80", "b:8443"]);
+    }
 }

@@ -265,7 +265,9 @@ impl Reading<'_> {
             self.refuse(1, place, "there are too many different label names");
             return false;
         };
-        let mut row = Row::new(root, time.saturating_mul(MS), place.start as u64, place.end as u64);
+        // A sample of defaults takes no bytes, but a record has a place.
+        let (start, end) = (place.start as u64, place.end.max(place.start + 1) as u64);
+        let mut row = Row::new(root, time.saturating_mul(MS), start, end);
         row.time_kind = TimeKind::Own;
         row.scope = scope.unwrap_or(0);
         self.batch.rows.push(row);

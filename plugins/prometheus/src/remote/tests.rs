@@ -188,7 +188,7 @@ fn decode(version: Version, body: &[u8]) -> (Vec<String>, Written) {
     let mut batch = empty();
     let written = read(version, body, &mut batch).unwrap();
     let shown = |row: &Row| {
-        assert!(row.end as usize <= body.len() && row.start <= row.end);
+        assert!(row.end as usize <= body.len() + 1 && row.start < row.end);
         let mut json = Vec::new();
         batch.write_json(row, &mut json);
         let resource = &batch.scope(row).resource;
