@@ -23,7 +23,10 @@ mod prometheus;
 mod records;
 mod rotation;
 mod shutdown;
+mod statsd;
+mod signals;
 mod tls;
+mod traces;
 #[cfg(feature = "wasm")]
 mod wasm;
 #[cfg(feature = "wasm")]

@@ -4,6 +4,7 @@
 //! that wrote down what came.
 
 mod hostile;
+mod output;
 mod real;
 mod round_trip;
 

@@ -8,7 +8,7 @@
 //! | summary | one with `quantile` each, `_sum`, `_count` |
 //!
 //! Samples of one label set in one request are one series, in the order of their times. Delta points are refused: adding
-//! them up is the filter's `cumulative`, since what is sent may be sent again.
+//! them up is the filter `delta_to_cumulative`'s, since what is sent may be sent again.
 
 use std::borrow::Cow;
 
