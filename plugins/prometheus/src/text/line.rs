@@ -192,9 +192,8 @@ impl Reader<'_> {
 
     #[inline]
     fn skip(&mut self, class: u8) {
-        while self.at < self.end && CLASSES[usize::from(self.body[self.at])] & class != 0 {
-            self.at += 1;
-        }
+        let rest = &self.body[self.at..self.end];
+        self.at += rest.iter().position(|b| CLASSES[usize::from(*b)] & class == 0).unwrap_or(rest.len());
     }
 
     /// Labels up to the closing brace. Where the metric has no name yet, a text without `=` is it.
@@ -252,25 +251,25 @@ impl Reader<'_> {
     /// A text between quotes.
     #[inline]
     fn quoted(&mut self) -> Result<Word, Wrong> {
-        self.at += 1;
-        let start = self.at;
-        let mut escaped = false;
+        let start = self.at + 1;
+        let rest = &self.body[start..self.end];
+        let (mut length, mut escaped) = (0, false);
         loop {
-            match self.peek() {
-                b'"' => break,
-                b'\\' => {
+            match rest.get(length) {
+                Some(b'"') => break,
+                Some(b'\\') => {
                     escaped = true;
-                    self.at += 2;
+                    length += 2;
                 }
-                b'\n' if self.at >= self.end => {
-                    self.at = self.at.min(self.end);
+                Some(_) => length += 1,
+                None => {
+                    self.at = self.end;
                     return self.wrong("the text has no end: a quote is missing");
                 }
-                _ => self.at += 1,
             }
         }
-        self.at += 1;
-        Ok(Word { start, end: self.at - 1, escaped })
+        self.at = start + length + 1;
+        Ok(Word { start, end: start + length, escaped })
     }
 
     #[inline]
