@@ -309,9 +309,10 @@ fn outcome(answer: &Answer, records: usize, samples: usize) -> Outcome {
 fn refused(why: Unsendable) -> Verdict {
     let (reason, detail) = match why {
         Unsendable::Malformed(why) => (Reason::MALFORMED, why.to_owned()),
-        Unsendable::Delta => {
-            (DELTA, "it counts since the point before it: put the filter `delta_to_cumulative` before this output".to_owned())
-        }
+        Unsendable::Delta => (
+            DELTA,
+            "it counts since the point before it: put the filter `delta_to_cumulative` before this output".to_owned(),
+        ),
         Unsendable::Scale => (SCALE, "native histograms have no scale below -4".to_owned()),
     };
     Verdict::Refused { reason, detail }
