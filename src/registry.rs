@@ -19,6 +19,7 @@ pub fn all() -> Registry {
     suiro_elasticsearch::register(&mut registry);
     suiro_datadog::register(&mut registry);
     suiro_statsd::register(&mut registry);
+    suiro_prometheus::register(&mut registry);
     #[cfg(feature = "wasm")]
     suiro_wasm::register(&mut registry);
     registry

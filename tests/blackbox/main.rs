@@ -21,6 +21,7 @@ mod ledger;
 mod loki_faults;
 mod pipelines;
 mod pressure;
+mod prometheus;
 mod records;
 mod rotation;
 mod shutdown;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::header::{LOCATION, RETRY_AFTER};
+use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 
 use super::failure::Failure;
@@ -21,6 +21,8 @@ pub struct Answer {
     pub retry_after: Option<Duration>,
     /// Where a redirect points, as it is written.
     pub location: Option<String>,
+    /// All headers.
+    pub headers: HeaderMap,
     /// The body, or as much of it as was read.
     pub body: Vec<u8>,
     /// Whether there was more than was asked for. It was not read, and the connection is closed.
@@ -39,10 +41,12 @@ impl Answer {
             status: response.status(),
             retry_after: header(RETRY_AFTER).and_then(|value| retry_after(value, Timestamp::now())),
             location: header(LOCATION).map(excerpt),
+            headers: HeaderMap::new(),
             body: Vec::new(),
             cut: false,
             broken: None,
         };
+        answer.headers = std::mem::take(response.headers_mut());
         loop {
             match response.chunk().await {
                 Ok(Some(chunk)) => {

@@ -9,7 +9,7 @@ use reqwest::{Method, redirect};
 
 use super::answer::Answer;
 use super::buffer::{Buffer, Buffers};
-use super::endpoint::Endpoints;
+use super::endpoint::{Endpoint, Endpoints};
 use super::failure::Failure;
 use super::settings::ClientSettings;
 use super::tls::Tls;
@@ -59,7 +59,7 @@ impl Client {
         let ClientSettings { endpoints, headers, tls, timeout, compression } = settings;
         install_provider();
         let own_content_type = headers.contains_key(CONTENT_TYPE);
-        let https = endpoints.iter().any(super::Endpoint::is_https);
+        let https = endpoints.iter().any(Endpoint::is_https);
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("suiro/", env!("CARGO_PKG_VERSION")))
             .default_headers(headers)
@@ -135,6 +135,14 @@ impl Client {
             }
         }
         Err(failure.unwrap_or_else(Failure::no_endpoint))
+    }
+
+    /// Asks for what is at `url`, which need not be one of the endpoints.
+    pub async fn get(&self, url: &Endpoint, limit: usize) -> Result<Answer, Failure> {
+        match self.http.get(url.url().clone()).send().await {
+            Ok(response) => Ok(Answer::read(response, limit).await),
+            Err(error) => Err(Failure::new(error)),
+        }
     }
 
     fn compress(&self, plain: Buffer) -> (Buffer, Option<&'static str>) {

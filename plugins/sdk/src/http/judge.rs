@@ -84,6 +84,7 @@ mod tests {
             status: StatusCode::from_u16(status).unwrap(),
             retry_after: Some(Duration::from_secs(3)),
             location: None,
+            headers: reqwest::header::HeaderMap::new(),
             body: body.into(),
             cut: false,
             broken: None,

@@ -65,17 +65,32 @@ const OURS: [&str; 9] = [
 impl ClientSettings {
     /// Reads them. Unpack the result behind `settings.finish()?`, so that all mistakes are reported.
     pub fn read(settings: &Section, offer: Offer) -> Result<ClientSettings, Reported> {
-        Self::read_or(settings, offer, None)
+        Self::read_as(settings, "url", offer, None)
     }
 
-    /// The same, of a system that is found without a `url`: requests go to `default` then.
+    /// As [`ClientSettings::read`], of a system that is found without a `url`: requests go to `default` then.
     pub fn read_or(settings: &Section, offer: Offer, default: Option<Endpoint>) -> Result<ClientSettings, Reported> {
-        let endpoints = match settings.value("url") {
+        Self::read_as(settings, "url", offer, default)
+    }
+
+    /// As [`ClientSettings::read`], for one whose URLs are called `key`.
+    pub fn read_at(settings: &Section, key: &str, offer: Offer) -> Result<ClientSettings, Reported> {
+        Self::read_as(settings, key, offer, None)
+    }
+
+    fn read_as(
+        settings: &Section,
+        key: &str,
+        offer: Offer,
+        default: Option<Endpoint>,
+    ) -> Result<ClientSettings, Reported> {
+        let endpoints = match settings.value(key) {
             None if default.is_some() => Ok(default.into_iter().collect()),
-            None => Err(settings.missing("url", offer.url)),
+            None => Err(settings.missing(key, offer.url)),
             Some(value) if offer.several => match value.read::<Vec<Endpoint>>() {
                 Ok(endpoints) if endpoints.is_empty() => {
-                    Err(value.error("`url` must name at least one URL", format!("for example: url = {}", offer.url)))
+                    let message = format!("`{key}` must name at least one URL");
+                    Err(value.error(message, format!("for example: {key} = {}", offer.url)))
                 }
                 read => read,
             },
@@ -91,8 +106,9 @@ impl ClientSettings {
 
         let (endpoints, auth, tls, mut headers) = (endpoints?, auth?, tls?, headers?);
         if tls.is_some() && !endpoints.iter().any(Endpoint::is_https) {
-            let message = "`tls` is set, but `url` is plain http: nothing would be encrypted";
-            return Err(settings.error_at("tls", message, "write https:// in `url`, or leave `tls` out"));
+            let message = format!("`tls` is set, but `{key}` is plain http: nothing would be encrypted");
+            let help = format!("write https:// in `{key}`, or leave `tls` out");
+            return Err(settings.error_at("tls", message, help));
         }
         if let Some(value) = auth.as_ref().and_then(Auth::header)
             && headers.insert(AUTHORIZATION, value).is_some()
