@@ -31,6 +31,8 @@ pub(super) fn render(ledger: &Ledger, health: &Health) -> String {
         "Bytes given up on",
         by_block!(ledger.inputs, "input", abandoned_bytes),
     );
+    let away = ledger.inputs.iter().flat_map(|i| by_reason("input", &i.name, &i.turned_away)).collect();
+    counter("suiro_input_turned_away_total", "Records or datagrams that did not come in", away);
     counter("suiro_filter_in_records_total", "Records taken", by_block!(ledger.filters, "filter", taken));
     counter("suiro_filter_out_records_total", "Records passed on", by_block!(ledger.filters, "filter", out));
     counter("suiro_filter_created_records_total", "Records made", by_block!(ledger.filters, "filter", created));

@@ -27,8 +27,11 @@ fn render(ledger: &Ledger, elapsed: Duration) -> String {
             ("long lines", i.long_lines),
             ("bytes abandoned", i.abandoned_bytes),
         ];
-        let extra: Vec<String> =
+        let mut extra: Vec<String> =
             extra.iter().filter(|(_, n)| *n > 0).map(|(name, n)| format!("{name} {}", count(*n))).collect();
+        if !i.turned_away.is_empty() {
+            extra.push(format!("turned away {}", reasons(&i.turned_away)));
+        }
         let _ = writeln!(text, "{}", if extra.is_empty() { String::new() } else { format!(" ({})", extra.join(", ")) });
     }
     for f in &ledger.filters {

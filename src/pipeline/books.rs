@@ -48,6 +48,8 @@ pub struct InputCounts {
     pub invalid_utf8: u64,
     pub long_lines: u64,
     pub abandoned_bytes: u64,
+    /// What did not come in, by reason; beside the equation.
+    pub turned_away: BTreeMap<&'static str, u64>,
 }
 
 /// A filter's counts, in records.
@@ -202,6 +204,7 @@ impl InputCounts {
             invalid_utf8: read(&counts.invalid_utf8),
             long_lines: read(&counts.long_lines),
             abandoned_bytes: read(&counts.abandoned_bytes),
+            turned_away: counts.turned_away.snapshot(),
         }
     }
 }

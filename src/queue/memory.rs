@@ -81,6 +81,7 @@ impl Queue for MemoryQueue {
             add(&self.setup.ledger.in_flight, records);
             add(&self.setup.ledger.queued_bytes, charge);
             state.bytes += charge;
+            part.custody.note_queued();
             state.parts.push_back(Queued { part, charge });
             drop(state);
             self.ready.notify_one();

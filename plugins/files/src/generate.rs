@@ -18,8 +18,6 @@ use suiro_record::{Scope, Source as Origin};
 use suiro_sdk::settings::{Reported, Section};
 use suiro_sdk::{Custody, Flow, Input, Line, Polled, Progress, Source, SourceSetup, StartError, Tracker, time};
 
-use crate::tag;
-
 /// What `suiro list` says.
 pub(crate) const ABOUT: &str = "makes up records, for demonstrations and tests";
 
@@ -132,7 +130,7 @@ impl Generator {
     fn new(settings: Generate, setup: SourceSetup) -> Result<Self, StartError> {
         let origin = Arc::new(Origin::new(setup.name.clone(), rand::random()));
         let scope = Arc::new(Scope::new(origin.clone()));
-        let tag = tag::render(&setup.tag, &scope)?;
+        let tag = suiro_sdk::tag::render(&setup.tag, &scope)?;
         let tracker = Tracker::new(origin, 0, setup.ledger.clone(), None);
         Ok(Generator { settings, setup, tracker, scope, tag, made: 0, begun: None, lines: Vec::new() })
     }

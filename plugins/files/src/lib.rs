@@ -7,7 +7,6 @@ mod lines;
 mod null;
 mod stdin;
 mod stdout;
-mod tag;
 mod tail;
 #[cfg(test)]
 mod testing;

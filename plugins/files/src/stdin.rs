@@ -18,7 +18,7 @@ use suiro_sdk::ledger::add;
 use suiro_sdk::settings::{ByteSize, Reported, Section};
 use suiro_sdk::{Custody, Flow, Input, Line, Polled, Source, SourceSetup, StartError, Tracker, Waker, time};
 
-use crate::{lines, tag};
+use crate::lines;
 
 /// What `suiro list` says.
 pub(crate) const ABOUT: &str = "reads the lines of standard input";
@@ -127,7 +127,7 @@ impl Stdin {
     fn open(&self, setup: SourceSetup) -> Result<StdinSource, StartError> {
         let origin = Arc::new(Origin::new(setup.name.clone(), rand::random()));
         let scope = Arc::new(Scope::new(origin.clone()));
-        let tag = tag::render(&setup.tag, &scope)?;
+        let tag = suiro_sdk::tag::render(&setup.tag, &scope)?;
         self.start_reading(&setup.waker)?;
         let tracker = Tracker::new(origin, 0, setup.ledger.clone(), None);
         tracker.will_look();

@@ -46,6 +46,8 @@ pub struct Tracker {
     source: Arc<Source>,
     ledger: Arc<InputLedger>,
     on_settled: Option<OnSettled>,
+    /// Somebody wants to know when its records are in queues.
+    watched: bool,
     state: Mutex<State>,
 }
 
@@ -77,9 +79,22 @@ pub enum Quiet {
     For(Duration),
 }
 
+/// How far the records of a source are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answered {
+    /// Some are on their way to a queue.
+    Waiting,
+    /// Each is settled, or in a queue.
+    Queued,
+    /// Nobody answers for any of them any more.
+    Settled,
+}
+
 struct Hold {
     family: u64,
     ranges: Ranges,
+    /// An output's queue in memory has it.
+    queued: bool,
 }
 
 struct Family {
@@ -105,7 +120,25 @@ impl Tracker {
     /// A tracker of `source`, whose bytes below `from` are settled already.
     pub fn new(source: Arc<Source>, from: u64, ledger: Arc<InputLedger>, on_settled: Option<OnSettled>) -> Arc<Self> {
         let state = State { read: from, ..State::default() };
-        Arc::new(Tracker { source, ledger, on_settled, state: Mutex::new(state) })
+        Arc::new(Tracker { source, ledger, on_settled, watched: false, state: Mutex::new(state) })
+    }
+
+    /// A tracker of a request, which is answered for as a whole: `on_change` is called when a queue took some of it as
+    /// well ([`Tracker::answered`]).
+    pub fn watched(source: Arc<Source>, ledger: Arc<InputLedger>, on_change: OnSettled) -> Arc<Self> {
+        let on_settled = Some(on_change);
+        Arc::new(Tracker { source, ledger, on_settled, watched: true, state: Mutex::default() })
+    }
+
+    /// How far what was handed on is. Queues only tell of [watched](Tracker::watched) trackers.
+    pub fn answered(&self) -> Answered {
+        let state = self.state();
+        // A receipt that was lost settles never.
+        match (state.pending.is_empty(), state.pending.values().all(|hold| hold.queued)) {
+            (true, _) => Answered::Settled,
+            (false, true) => Answered::Queued,
+            (false, false) => Answered::Waiting,
+        }
     }
 
     /// The source.
@@ -121,7 +154,7 @@ impl Tracker {
         state.read = state.read.max(range.end);
         let id = state.next_id;
         state.next_id += 1;
-        state.pending.insert(id, Hold { family: id, ranges: smallvec![range] });
+        state.pending.insert(id, Hold { family: id, ranges: smallvec![range], queued: false });
         state.families.insert(id, Family { records, forks: 1 });
         self.ledger.opened(records);
         Receipt { tracker: self.clone(), id }
@@ -211,6 +244,20 @@ impl Tracker {
         }
     }
 
+    /// A queue has what receipts of this tracker answer for.
+    fn note_queued(&self, receipts: &[Receipt]) {
+        let mut state = self.state();
+        for receipt in receipts.iter().filter(|receipt| std::ptr::eq(&*receipt.tracker, self)) {
+            if let Some(hold) = state.pending.get_mut(&receipt.id) {
+                hold.queued = true;
+            }
+        }
+        drop(state);
+        if let Some(on_settled) = &self.on_settled {
+            on_settled();
+        }
+    }
+
     /// Narrows receipts of this tracker at one moment.
     fn narrow(&self, receipts: &[Receipt], waiting: &[Range<u64>]) {
         let mut state = self.state();
@@ -242,7 +289,7 @@ impl Receipt {
         let id = state.next_id;
         state.next_id += 1;
         if let Some(hold) = state.pending.get(&self.id) {
-            let copy = Hold { family: hold.family, ranges: hold.ranges.clone() };
+            let copy = Hold { family: hold.family, ranges: hold.ranges.clone(), queued: hold.queued };
             if let Some(family) = state.families.get_mut(&copy.family) {
                 family.forks += 1;
             }
@@ -305,6 +352,17 @@ impl Custody {
     /// The duty is done.
     pub fn settle(self) {
         self.each_tracker(|tracker| tracker.settle(&self.0));
+    }
+
+    /// An output's queue in memory has all of it.
+    pub fn note_queued(&self) {
+        if self.0.iter().any(|receipt| receipt.tracker.watched) {
+            self.each_tracker(|tracker| {
+                if tracker.watched {
+                    tracker.note_queued(&self.0);
+                }
+            });
+        }
     }
 
     /// Calls `visit` once for each tracker that receipts are of.

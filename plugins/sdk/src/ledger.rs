@@ -25,6 +25,8 @@ impl Reason {
     pub const PARSE_ERROR: Reason = Reason("parse_error");
     /// The queue was full and `when_full` says to drop.
     pub const QUEUE_FULL: Reason = Reason("queue_full");
+    /// What came is not of the format it should be.
+    pub const MALFORMED: Reason = Reason("malformed");
     /// More came than a limit lets through.
     pub const RATE_LIMITED: Reason = Reason("rate_limited");
     /// The server refused the record by name.
@@ -43,6 +45,10 @@ impl Reason {
     pub const PANIC: Reason = Reason("panic");
     /// The dead letter itself is full or can't be written.
     pub const DEAD_LETTER_FULL: Reason = Reason("dead_letter_full");
+    /// Its sender did not show the right credentials, or no certificate.
+    pub const UNAUTHORIZED: Reason = Reason("unauthorized");
+    /// `max_connections` are open: a connection, not a record.
+    pub const TOO_MANY_CONNECTIONS: Reason = Reason("too_many_connections");
     /// Bytes on disk did not match their checksum.
     pub const CORRUPT: Reason = Reason("corrupt");
 }
@@ -72,6 +78,8 @@ pub struct InputLedger {
     pub long_lines: AtomicU64,
     /// Bytes given up on: of files deleted while unread, of long lines beyond the cut.
     pub abandoned_bytes: AtomicU64,
+    /// Records, or datagrams and lines nobody could make records of, that did not come in. Beside the equation.
+    pub turned_away: Reasons,
 }
 
 /// One filter's counts.

@@ -13,12 +13,14 @@
 pub mod compress;
 pub mod custody;
 pub mod decode;
+pub mod decompress;
 pub mod document;
 pub mod filter;
 pub mod flow;
 pub mod health;
 pub mod http;
 pub mod input;
+pub mod intake;
 pub mod killpoint;
 pub mod lang;
 pub mod ledger;
@@ -28,7 +30,9 @@ pub mod parser;
 pub mod pool;
 pub mod registry;
 pub mod reroute;
+pub mod serve;
 pub mod settings;
+pub mod tag;
 pub mod time;
 
 pub use custody::{Custody, Position, Receipt, Tracker};

@@ -240,27 +240,48 @@ fn parse(line: &[u8]) -> Option<Entry> {
     serde_json::from_slice(json).ok()
 }
 
-/// Reads a journal; how many lines were damaged.
-pub(crate) fn read(source: impl Read, known: &mut Known) -> io::Result<usize> {
+/// What a journal is made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Extent {
+    pub(crate) bytes: u64,
+    pub(crate) lines: u64,
+    /// Lines that are not as they were written.
+    pub(crate) damaged: u64,
+}
+
+/// Reads a journal.
+pub(crate) fn read(source: impl Read, known: &mut Known) -> io::Result<Extent> {
     let mut source = BufReader::with_capacity(64 << 10, source);
-    let mut damaged = 0;
+    let mut extent = Extent::default();
     let mut line = Vec::new();
     loop {
         line.clear();
-        if source.by_ref().take(MAX_ENTRY).read_until(b'\n', &mut line)? == 0 {
-            return Ok(damaged);
+        let len = source.by_ref().take(MAX_ENTRY).read_until(b'\n', &mut line)?;
+        if len == 0 {
+            return Ok(extent);
         }
+        extent.bytes += len as u64;
+        extent.lines += 1;
         // A line without its end was torn while it was written, even where its checksum holds: what follows it later
         // would not.
         match line.strip_suffix(b"\n") {
             Some(b"") => {}
             Some(line) => match parse(line) {
                 Some(entry) => apply(known, entry),
-                None => damaged += 1,
+                None => extent.damaged += 1,
             },
-            None => damaged += 1,
+            None => extent.damaged += 1,
         }
     }
+}
+
+/// Reads the journal at `path`, and tells of damage.
+pub(crate) fn read_file(path: &Path, known: &mut Known) -> io::Result<Extent> {
+    let extent = read(File::open(path)?, known)?;
+    if extent.damaged > 0 {
+        tracing::warn!(path = %path.display(), damaged = extent.damaged, "skipped damaged lines of the checkpoints");
+    }
+    Ok(extent)
 }
 
 /// Of two accounts of the same incarnation the one further on is the newer.
@@ -328,18 +349,30 @@ impl Journal {
     /// Opens the journal at `path`, or begins one; what it says.
     pub(crate) fn open(path: PathBuf) -> io::Result<(Self, Known)> {
         let mut known = Known::new();
-        match File::open(&path) {
-            Ok(file) => {
-                let damaged = read(file, &mut known)?;
-                if damaged > 0 {
-                    tracing::warn!(path = %path.display(), damaged, "skipped damaged lines of the checkpoints");
-                }
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        let journal = match read_file(&path, &mut known) {
+            Ok(extent) => Journal::resume(path, extent, &known)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Journal::create(path, known.values())?,
             Err(error) => return Err(error),
-        }
-        let journal = Journal::create(path, known.values())?;
+        };
         Ok((journal, known))
+    }
+
+    /// The journal at `path` as it was read, to be written on; written anew only where that is worth it.
+    pub(crate) fn resume(path: PathBuf, extent: Extent, known: &Known) -> io::Result<Self> {
+        let needed: usize = known.values().map(|stored| 2 + stored.reads.len()).sum();
+        let live = extent.bytes / extent.lines.max(1) * needed as u64;
+        if extent.damaged > 0 {
+            return Journal::create(path, known.values());
+        }
+        let file = OpenOptions::new().append(true).open(&path)?;
+        // Whoever wrote it may have died before it made the last incarnations durable.
+        file.sync_data()?;
+        let written = extent.bytes;
+        let mut journal = Journal { path, file, buffer: Vec::new(), written, live, torn: false, unsynced: false };
+        if journal.is_bloated() {
+            journal.compact(known.values())?;
+        }
+        Ok(journal)
     }
 
     /// Adds a line. It is on its way only after [`Journal::flush`].

@@ -42,7 +42,7 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -53,7 +53,7 @@ use suiro_sdk::settings::{Reported, Section};
 use suiro_sdk::{Input, Source, SourceSetup, StartError};
 
 pub(crate) use self::identity::FileKey;
-use self::journal::{Journal, Known};
+use self::journal::{Journal, Known, Stored};
 use self::settings::TailSettings;
 use self::source::TailSource;
 
@@ -64,8 +64,16 @@ pub(crate) const ABOUT: &str = "follows files through rotation and truncation, w
 #[derive(Debug)]
 pub(crate) struct Tail {
     settings: Arc<TailSettings>,
-    /// Number of workers the journals are laid out for, once they are.
-    laid_out: Mutex<Option<usize>>,
+    /// The journals, once they are laid out for the workers.
+    laid_out: Mutex<Option<Layout>>,
+}
+
+/// A journal for each worker.
+#[derive(Debug)]
+struct Layout {
+    shards: usize,
+    /// Those that no worker has opened.
+    fresh: BTreeMap<usize, (Journal, Known)>,
 }
 
 /// Reads the settings.
@@ -90,12 +98,14 @@ impl Tail {
             ))
         };
         let mut laid_out = self.laid_out.lock().unwrap_or_else(PoisonError::into_inner);
-        if *laid_out != Some(setup.shards) {
-            lay_out(&folder, setup.shards).map_err(failed)?;
-            *laid_out = Some(setup.shards);
+        if laid_out.as_ref().is_none_or(|layout| layout.shards != setup.shards) {
+            *laid_out = Some(lay_out(&folder, setup.shards).map_err(failed)?);
         }
+        let fresh = laid_out.as_mut().and_then(|layout| layout.fresh.remove(&setup.shard));
         drop(laid_out);
-        let (journal, known) = Journal::open(journal_path(&folder, setup.shard)).map_err(failed)?;
+        // Opened before, by a worker that died: what it wrote since counts.
+        let reopen = || Journal::open(journal_path(&folder, setup.shard));
+        let (journal, known) = fresh.map_or_else(reopen, Ok).map_err(failed)?;
         TailSource::new(setup, self.settings.clone(), journal, known)
     }
 }
@@ -124,31 +134,40 @@ fn folder_name(name: &str) -> String {
 }
 
 /// Gives each of `shards` workers a journal with the files that are its own, whatever the number of workers was before.
-fn lay_out(folder: &Path, shards: usize) -> io::Result<()> {
+/// Where it was the same, they stay as they are: a start with many files must not write them all.
+fn lay_out(folder: &Path, shards: usize) -> io::Result<Layout> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let wanted: BTreeSet<PathBuf> = (0..shards).map(|shard| journal_path(folder, shard)).collect();
-    let mut found = BTreeSet::new();
+    let mut found = BTreeMap::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "journal") {
-            found.insert(path);
+            let mut known = Known::new();
+            let extent = journal::read_file(&path, &mut known)?;
+            found.insert(path, (extent, known));
         }
     }
+    let shard_of = |stored: &Stored| stored.key.shard(shards);
+    let in_place = found.keys().eq(&wanted)
+        && (0..shards).all(|shard| found[&journal_path(folder, shard)].1.values().all(|one| shard_of(one) == shard));
+    let mut fresh = BTreeMap::new();
+    if in_place {
+        for (shard, path) in (0..shards).map(|shard| (shard, journal_path(folder, shard))) {
+            if let Some((extent, known)) = found.remove(&path) {
+                fresh.insert(shard, (Journal::resume(path, extent, &known)?, known));
+            }
+        }
+        return Ok(Layout { shards, fresh });
+    }
+    let orphans: Vec<PathBuf> = found.keys().filter(|path| !wanted.contains(*path)).cloned().collect();
     let mut all = Known::new();
-    for path in &found {
-        let mut known = Known::new();
-        let damaged = journal::read(fs::File::open(path)?, &mut known)?;
-        if damaged > 0 {
-            tracing::warn!(path = %path.display(), damaged, "skipped damaged lines of the checkpoints");
-        }
-        journal::merge(&mut all, known);
-    }
+    found.into_values().for_each(|(_, known)| journal::merge(&mut all, known));
     for (shard, path) in (0..shards).map(|shard| (shard, journal_path(folder, shard))) {
-        let own = all.values().filter(|stored| stored.key.shard(shards) == shard);
-        Journal::create(path, own)?;
+        let own: Known =
+            all.iter().filter(|(_, one)| shard_of(one) == shard).map(|(id, one)| (*id, one.clone())).collect();
+        fresh.insert(shard, (Journal::create(path, own.values())?, own));
     }
-    for orphan in found.difference(&wanted) {
-        fs::remove_file(orphan)?;
-    }
-    Ok(())
+    // Last: whoever dies before reads them once more.
+    orphans.iter().try_for_each(fs::remove_file)?;
+    Ok(Layout { shards, fresh })
 }

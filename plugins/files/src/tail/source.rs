@@ -21,7 +21,6 @@ use super::point;
 use super::read::{Found, Reading, read};
 use super::settings::TailSettings;
 use super::watch::Watch;
-use crate::tag;
 
 /// How often lively files are looked at.
 const LOOK: Duration = Duration::from_millis(250);
@@ -93,7 +92,7 @@ impl TailSource {
         known: Known,
     ) -> Result<Self, StartError> {
         let sample = Scope::new(Arc::new(Origin::new(setup.name.clone(), 0)));
-        tag::render(&setup.tag, &Arc::new(sample.with("file.path", "/file").with("file.name", "file")))?;
+        suiro_sdk::tag::render(&setup.tag, &Arc::new(sample.with("file.path", "/file").with("file.name", "file")))?;
         let watch = match Watch::new(setup.waker.clone()) {
             _ if setup.once => None,
             Ok(watch) => Some(watch),
@@ -455,7 +454,7 @@ impl TailSource {
         let scope = Scope::new(source.clone()).with("file.path", &*path.to_string_lossy());
         let scope = Arc::new(scope.with("file.name", &*name));
         // The start has seen that a file's fields are enough for it.
-        let tag = tag::render(&self.setup.tag, &scope).unwrap_or_else(|_| "_".into());
+        let tag = suiro_sdk::tag::render(&self.setup.tag, &scope).unwrap_or_else(|_| "_".into());
         let tracker = Tracker::new(source, from, self.setup.ledger.clone(), None);
         tracker.will_look();
         Incarnation { id, tracker, scope, tag, sync: self.syncs }

@@ -53,5 +53,6 @@ pub use self::judge::{judge, set_apart, verdicts};
 pub use self::retry_after::retry_after;
 pub use self::settings::{ClientSettings, Offer};
 pub use self::tls::Tls;
+pub(crate) use self::tls::read_file;
 
 pub use reqwest::header;

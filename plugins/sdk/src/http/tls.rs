@@ -91,7 +91,8 @@ fn read_identity(cert: &Path, key: &Path) -> Result<Identity, (&'static str, Str
     })
 }
 
-fn read_file(path: &Path) -> Result<Vec<u8>, String> {
+/// A file of certificates or keys, if it is not too large to be one.
+pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, String> {
     let complain = |why: std::io::Error| format!("can't read {}: {why}", path.display());
     let mut bytes = Vec::new();
     File::open(path).map_err(complain)?.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(complain)?;

@@ -60,8 +60,9 @@ fn written(entries: &[Entry]) -> Vec<u8> {
 
 fn known(bytes: &[u8]) -> (Known, usize) {
     let mut known = Known::new();
-    let damaged = read(bytes, &mut known).unwrap();
-    (known, damaged)
+    let extent = read(bytes, &mut known).unwrap();
+    assert_eq!(extent.bytes, bytes.len() as u64);
+    (known, extent.damaged as usize)
 }
 
 /// Every position that was ever written of each incarnation.
@@ -138,6 +139,30 @@ proptest! {
             known.values().cloned().map(|mut stored| { stored.size = 0; stored }).collect()
         };
         prop_assert_eq!(sorted(&before), sorted(&after));
+    }
+
+    /// It goes on where the last run ended, even where that died within a line.
+    #[test]
+    fn opened_again_it_is_written_on(
+        runs in proptest::collection::vec((proptest::collection::vec(entry(), 0..6), 0..200_usize), 1..6)
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.journal");
+        for (entries, cut) in runs {
+            let bytes = fs::read(&path).unwrap_or_default();
+            let (mut journal, opened) = Journal::open(path.clone()).unwrap();
+            prop_assert_eq!(&opened, &known(&bytes).0);
+            for entry in &entries {
+                journal.append(entry).unwrap();
+            }
+            journal.sync().unwrap();
+            drop(journal);
+            let mut all = fs::read(&path).unwrap();
+            let (_, damaged) = known(&all);
+            prop_assert_eq!(damaged, 0);
+            all.truncate(all.len().saturating_sub(cut));
+            fs::write(&path, all).unwrap();
+        }
     }
 }
 

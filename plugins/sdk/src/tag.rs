@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use suiro_record::Scope;
-use suiro_sdk::StartError;
-use suiro_sdk::lang::Template;
+
+use crate::input::StartError;
+use crate::lang::Template;
 
 /// The tag for records of `scope`. An error if it names something that only a record has.
-pub(crate) fn render(template: &Template, scope: &Arc<Scope>) -> Result<Arc<str>, StartError> {
+pub fn render(template: &Template, scope: &Arc<Scope>) -> Result<Arc<str>, StartError> {
     if let Some(tag) = template.is_literal() {
         return Ok(tag.into());
     }
     let mut tag = Vec::new();
-    if let Err(missing) = template.render_scope(scope, suiro_sdk::time::now(), &mut tag) {
+    if let Err(missing) = template.render_scope(scope, crate::time::now(), &mut tag) {
         let names: Vec<_> = scope.resource.iter().map(|(name, _)| format!("`{{@{name}}}`")).collect();
         let known = if names.is_empty() { "this input knows no fields".to_owned() } else { names.join(", ") };
         return Err(StartError(format!(

@@ -1,0 +1,6 @@
+//! Requests of all kinds against a door.
+
+mod hostile;
+mod kit;
+mod requests;
+mod tls;
