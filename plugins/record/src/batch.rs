@@ -217,6 +217,13 @@ impl Batch {
         Some(index)
     }
 
+    /// Index of `scope`, which the batch does not have; `None` when there is no room for another one.
+    pub fn append_scope(&mut self, scope: &Arc<Scope>) -> Option<u16> {
+        let index = u16::try_from(self.scopes.len()).ok()?;
+        self.scopes.push(scope.clone());
+        Some(index)
+    }
+
     /// Replaces a scope for all records that share it.
     pub fn replace_scope(&mut self, index: u16, scope: Arc<Scope>) {
         self.scopes[usize::from(index)] = scope;

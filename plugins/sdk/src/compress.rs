@@ -15,11 +15,18 @@ pub enum Compression {
     None,
     /// gzip, level 1.
     Gzip,
+    /// zstd, level 1.
+    Zstd,
 }
 
 /// Compresses one body after the other.
-#[derive(Debug)]
-pub struct Compressor(Option<Compress>);
+pub struct Compressor(Kind);
+
+enum Kind {
+    None,
+    Gzip(Compress),
+    Zstd(zstd::bulk::Compressor<'static>),
+}
 
 /// zlib's largest window, as gzip readers expect it.
 const WINDOW_BITS: u8 = 15;
@@ -32,11 +39,18 @@ impl Compression {
         settings.choice("compression", &[("none", Compression::None), ("gzip", Compression::Gzip)]).unwrap_or_default()
     }
 
+    /// The same, of systems that take zstd too.
+    pub fn read_with_zstd(settings: &Section) -> Compression {
+        let choices = [("none", Compression::None), ("gzip", Compression::Gzip), ("zstd", Compression::Zstd)];
+        settings.choice("compression", &choices).unwrap_or_default()
+    }
+
     /// The value of `Content-Encoding`.
     pub fn content_encoding(self) -> Option<&'static str> {
         match self {
             Compression::None => None,
             Compression::Gzip => Some("gzip"),
+            Compression::Zstd => Some("zstd"),
         }
     }
 }
@@ -47,15 +61,25 @@ impl Compressor {
     /// One for that kind of compression.
     pub fn new(compression: Compression) -> Self {
         Compressor(match compression {
-            Compression::None => None,
-            Compression::Gzip => Some(Compress::new_gzip(flate2::Compression::fast(), WINDOW_BITS)),
+            Compression::None => Kind::None,
+            Compression::Gzip => Kind::Gzip(Compress::new_gzip(flate2::Compression::fast(), WINDOW_BITS)),
+            // Only for lack of memory; then bodies go as they are.
+            Compression::Zstd => zstd::bulk::Compressor::new(1).map_or(Kind::None, Kind::Zstd),
         })
     }
 
     /// Appends `plain`, compressed, to `out`. `false`, and nothing appended: there is nothing to do (no compression), or
     /// the library failed, and `plain` is to be sent as it is.
     pub fn compress(&mut self, plain: &[u8], out: &mut Vec<u8>) -> bool {
-        let Some(gzip) = &mut self.0 else { return false };
+        let gzip = match &mut self.0 {
+            Kind::None => return false,
+            Kind::Gzip(gzip) => gzip,
+            Kind::Zstd(zstd) => {
+                let Ok(packed) = zstd.compress(plain) else { return false };
+                out.extend_from_slice(&packed);
+                return true;
+            }
+        };
         let from = out.len();
         gzip.reset();
         // Logs shrink to a fifth or less; where they don't, the loop makes room.
@@ -71,6 +95,16 @@ impl Compressor {
                 }
             }
         }
+    }
+}
+
+impl std::fmt::Debug for Compressor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self.0 {
+            Kind::None => "Compressor(none)",
+            Kind::Gzip(_) => "Compressor(gzip)",
+            Kind::Zstd(_) => "Compressor(zstd)",
+        })
     }
 }
 
@@ -106,6 +140,20 @@ mod tests {
         let mut out = Vec::new();
         gzip.compress(&text, &mut out);
         assert!(out.len() < text.len() / 10, "{}", out.len());
+    }
+
+    #[test]
+    fn zstd_too() {
+        let mut zstd = Compressor::new(Compression::Zstd);
+        let text = b"GET /healthz 200\n".repeat(10_000);
+        for plain in [&text[..], b"", b"x", &text[..99]] {
+            let mut out = b"before".to_vec();
+            assert!(zstd.compress(plain, &mut out));
+            assert_eq!(zstd::stream::decode_all(&out[6..]).unwrap(), plain);
+            assert!(plain.len() < 1000 || out.len() < plain.len() / 10);
+        }
+        let (section, _) = Section::from_text("[[output]] x", "compression = 'zstd'");
+        assert_eq!(Compression::read_with_zstd(&section), Compression::Zstd);
     }
 
     #[test]

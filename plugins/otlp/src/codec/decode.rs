@@ -6,55 +6,102 @@ use std::sync::Arc;
 
 use suiro_record::{Attributes, Batch, EditError, Scope, Signal, Source, Value};
 
-use super::index::{Group, Index};
+use super::index::{Group, Index, Metric};
 use super::record::Decoder;
 use super::value::{attributes_of, int};
 use super::wire::{Raw, Reader, error};
 use super::{DecodeError, words};
 
+/// A batch that is being filled, and what of the request its heap is to be.
+struct Filling {
+    batch: Batch,
+    from: usize,
+    to: usize,
+    /// Index of the scope of the records that come now.
+    scope: Option<u16>,
+}
+
 /// The records of a request. See [`super::decode`].
 pub(super) fn decode(
     signal: Signal,
-    mut request: Vec<u8>,
+    request: Vec<u8>,
     source: &Arc<Source>,
     new_batch: &mut dyn FnMut(Arc<Scope>) -> Batch,
 ) -> Result<Vec<Batch>, DecodeError> {
     let index = Index::new(signal, &request)?;
-    let words = request.len();
-    if signal != Signal::Logs {
-        request.extend_from_slice(words::ALL.as_bytes());
-    }
-    let decoder = Decoder { request: &request, words, signal };
-    let mut batches: Vec<Batch> = Vec::new();
+    let mut filling: Vec<Filling> = Vec::new();
     for group in &index.groups {
         let scope = Arc::new(scope(&request, group, source));
+        if let Some(last) = filling.last_mut() {
+            last.scope = None;
+        }
         for record in &index.records[group.records.clone()] {
             let metric = index.metrics.get(record.metric as usize);
-            let add = |batch: &mut Batch| -> Result<(), EditError> {
-                let mark = batch.mark();
-                let mut row = decoder.record(batch, record.span(), metric).inspect_err(|_| batch.cut(mark))?;
-                row.scope = batch.try_add_scope(&scope).ok_or(EditError::Full)?;
-                batch.rows.push(row);
-                Ok(())
-            };
-            if let Some(batch) = batches.last_mut().filter(|batch| !batch.is_full())
-                && add(batch).is_ok()
+            if let Some(last) = filling.last_mut().filter(|last| !last.batch.is_full())
+                && last.add(signal, &request, &scope, record.span(), metric).is_ok()
             {
                 continue;
             }
-            let mut fresh = new_batch(scope.clone());
-            add(&mut fresh).map_err(|_| error("a record has more different keys than it may", record.span().start))?;
-            batches.push(fresh);
+            // The first has all of the request, others what their own records need.
+            let from = if filling.is_empty() { 0 } else { metric.map_or(record.start as usize, |m| m.span.start) };
+            let mut fresh = Filling { batch: new_batch(scope.clone()), from, to: from, scope: Some(0) };
+            fresh
+                .add(signal, &request, &scope, record.span(), metric)
+                .map_err(|_| error("a record has more different keys than it may", record.span().start))?;
+            filling.push(fresh);
         }
     }
+    let mut batches = Vec::with_capacity(filling.len());
     // Mostly it is one batch, and the request becomes its heap.
-    if let Some((first, others)) = batches.split_first_mut() {
-        for other in others {
-            other.heap_mut().extend_from_slice(&request);
+    let mut filling = filling.into_iter();
+    let first = filling.next();
+    for Filling { mut batch, from, to, .. } in filling {
+        let heap = batch.heap_mut();
+        heap.extend_from_slice(words::ALL.as_bytes());
+        heap.extend_from_slice(&request[from..to]);
+        batches.push(batch);
+    }
+    if let Some(Filling { mut batch, .. }) = first {
+        let mut heap = request;
+        if signal != Signal::Logs {
+            heap.extend_from_slice(words::ALL.as_bytes());
         }
-        *first.heap_mut() = request;
+        *batch.heap_mut() = heap;
+        batches.insert(0, batch);
     }
     Ok(batches)
+}
+
+// === impl Filling ===
+
+impl Filling {
+    fn add(
+        &mut self,
+        signal: Signal,
+        request: &[u8],
+        scope: &Arc<Scope>,
+        span: Range<usize>,
+        metric: Option<&Metric>,
+    ) -> Result<(), EditError> {
+        // The words stand behind the whole request, or in front of a part of it.
+        let (words, shift) = match self.from {
+            0 => (request.len(), 0),
+            from => (from.wrapping_sub(words::ALL.len()), words::ALL.len().wrapping_sub(from)),
+        };
+        let batch = &mut self.batch;
+        let mark = batch.mark();
+        let decoder = Decoder { request, words, shift, signal };
+        let mut row = decoder.record(batch, span.clone(), metric).inspect_err(|_| batch.cut(mark))?;
+        let number = match self.scope {
+            Some(number) => number,
+            None => batch.append_scope(scope).ok_or(EditError::Full)?,
+        };
+        self.scope = Some(number);
+        row.scope = number;
+        batch.rows.push(row);
+        self.to = metric.map_or(span.end, |metric| metric.span.end);
+        Ok(())
+    }
 }
 
 fn scope(request: &[u8], group: &Group, source: &Arc<Source>) -> Scope {

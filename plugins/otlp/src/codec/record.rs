@@ -10,11 +10,13 @@ use super::value::{chosen, int_piece, messages, pair, put_attributes, put_pairs,
 use super::wire::{Raw, Reader, unzigzag};
 use super::words::{self, Enum};
 
-/// Reads records of a request that will be a batch's heap.
+/// Reads records of a request that will be a batch's heap, or a part of it.
 pub(super) struct Decoder<'r> {
     pub(super) request: &'r [u8],
-    /// Where [`words::ALL`] stands in the heap.
+    /// Where [`words::ALL`] stands, as if it were in the request (see `shift`).
     pub(super) words: usize,
+    /// What is added to a place in the request to have it in the heap, wrapping.
+    pub(super) shift: usize,
     pub(super) signal: Signal,
 }
 
@@ -78,7 +80,7 @@ impl Decoder<'_> {
                 _ => {}
             }
         }
-        let mut map = batch.assemble()?;
+        let mut map = batch.assemble()?.shifted(self.shift);
         self.body(&mut map, body)?;
         let root = map.finish(Some(span.clone()))?;
         let row = Self::row(batch, root, time, &span);
@@ -86,7 +88,7 @@ impl Decoder<'_> {
         if !attributes && !any && (severity, dropped, flags, observed) == (0, 0, 0, 0) {
             return Ok(row);
         }
-        let mut map = batch.assemble()?;
+        let mut map = batch.assemble()?.shifted(self.shift);
         put_count(&mut map, "observed_time", observed)?;
         put_text(&mut map, "severity", text)?;
         if severity != 0 {
@@ -148,7 +150,7 @@ impl Decoder<'_> {
                 _ => {}
             }
         }
-        let mut map = batch.assemble()?;
+        let mut map = batch.assemble()?.shifted(self.shift);
         put_text(&mut map, "name", name)?;
         self.put_enum(&mut map, "kind", Enum::Kind, kind)?;
         put_id(&mut map, "parent_span_id", parent)?;
@@ -168,7 +170,7 @@ impl Decoder<'_> {
         if trace.is_empty() && id.is_empty() {
             return Ok(row);
         }
-        let mut map = batch.assemble()?;
+        let mut map = batch.assemble()?.shifted(self.shift);
         put_id(&mut map, TRACE_ID, trace)?;
         put_id(&mut map, SPAN_ID, id)?;
         let header = map.finish(Some(span))?;
@@ -207,7 +209,7 @@ impl Decoder<'_> {
                 _ => {}
             }
         }
-        let mut map = batch.assemble()?;
+        let mut map = batch.assemble()?.shifted(self.shift);
         put_text(&mut map, "name", metric.name.clone())?;
         put_text(&mut map, "description", metric.description.clone())?;
         put_text(&mut map, "unit", metric.unit.clone())?;
@@ -295,7 +297,7 @@ impl Decoder<'_> {
     }
 
     fn word(&self, span: Range<usize>) -> Piece {
-        Piece::Text(self.words + span.start..self.words + span.end)
+        Piece::Text(self.words.wrapping_add(span.start)..self.words.wrapping_add(span.end))
     }
 
     /// A word, or the number where this version has none for it.

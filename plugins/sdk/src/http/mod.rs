@@ -7,7 +7,8 @@
 //! - A request either ends within `timeout`, body of the answer included, or counts as failed.
 //! - No redirect is followed: a body of records goes only where the configuration says. No proxy is taken from the
 //!   environment: an agent's environment is its host's, and what leaves by a proxy should be written down.
-//! - HTTP/1.1 with kept connections, `TCP_NODELAY`. One delivery is one request; multiplexing would buy nothing.
+//! - HTTP/1.1 with kept connections, `TCP_NODELAY`. One delivery is one request; multiplexing would buy nothing. gRPC has
+//!   HTTP/2 ([`Client::http2`]).
 //! - A body is built in a [`Buffer`] whose memory goes round, and is handed to the socket as it stands there.
 //! - TLS is rustls with ring. Trust is the system's (its certificates are read when the first `https` client is made), or
 //!   `tls.ca_file` and nothing else. Plain `http` loads no certificates.
@@ -31,6 +32,7 @@ mod buffer;
 mod client;
 mod endpoint;
 mod failure;
+mod grpc;
 mod judge;
 mod retry_after;
 mod settings;
@@ -49,6 +51,7 @@ pub use self::buffer::{Buffer, Buffers};
 pub use self::client::{Client, Request};
 pub use self::endpoint::{Endpoint, Endpoints};
 pub use self::failure::Failure;
+pub use self::grpc::{CallAnswer, FRAME};
 pub use self::judge::{judge, set_apart, verdicts};
 pub use self::retry_after::retry_after;
 pub use self::settings::{ClientSettings, Offer};

@@ -163,9 +163,39 @@ fn more_keys_than_a_batch_holds() {
     let bytes = request(3, 30_000);
     let batches = batches(Signal::Logs, &bytes).unwrap();
     assert_eq!(batches.iter().map(|batch| batch.len()).collect::<Vec<_>>(), [2, 1]);
+    // The second has its own part of the request, and no more.
+    assert!(batches[1].heap().len() < bytes.len() / 2);
+    assert_eq!(batches[0].rows.len() + batches[1].rows.len(), 3);
     for out in [written(Signal::Logs, &batches), rewritten(Signal::Logs, &batches)] {
         assert_eq!(super::batches(Signal::Logs, &out).unwrap().iter().map(|batch| batch.len()).sum::<usize>(), 3);
     }
+}
+
+/// The same of metric points, whose names and words stand elsewhere than they do.
+#[test]
+fn points_with_more_keys_than_a_batch_holds() {
+    let (mut scope, mut resource, mut request) = (Vec::new(), Vec::new(), Vec::new());
+    for metric in 0..3 {
+        let (mut point, mut gauge, mut message) = (Vec::new(), Vec::new(), Vec::new());
+        for key in 0..40_000 {
+            let mut pair = Vec::new();
+            put_len(1, format!("{metric}.{key}").as_bytes(), &mut pair);
+            put_len(7, &pair, &mut point);
+        }
+        put_len(1, &point, &mut gauge);
+        put_len(1, format!("metric {metric}").as_bytes(), &mut message);
+        put_len(5, &gauge, &mut message);
+        put_len(2, &message, &mut scope);
+    }
+    put_len(2, &scope, &mut resource);
+    put_len(1, &resource, &mut request);
+    let batches = batches(Signal::Metrics, &request).unwrap();
+    assert_eq!(batches.len(), 3);
+    for (n, batch) in batches.iter().enumerate() {
+        let get = |key: &str| batch.get(&batch.rows[0], &batch.resolve(&suiro_record::Path::key(key))).unwrap();
+        assert!(get("name").str_eq(&format!("metric {n}")) && get("kind").str_eq("gauge"), "{n}");
+    }
+    assert_eq!(written(Signal::Metrics, &batches), request);
 }
 
 proptest! {
