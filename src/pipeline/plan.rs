@@ -126,7 +126,8 @@ impl Plan {
             return;
         }
         // With a filter that may retag nothing can be said.
-        let may = |filter: &Arc<FilterPlan>| matches!(filter.type_name.as_str(), "retag" | "wasm");
+        const RETAG: [&str; 6] = ["log_to_metrics", "log_to_span", "retag", "route_by_trace", "span_metrics", "wasm"];
+        let may = |filter: &Arc<FilterPlan>| RETAG.contains(&filter.type_name.as_str());
         let retags = |filters: &[Arc<FilterPlan>]| filters.iter().any(may);
         if retags(&self.filters) {
             return;

@@ -23,7 +23,10 @@ mod pressure;
 mod records;
 mod rotation;
 mod shutdown;
+mod statsd;
+mod signals;
 mod tls;
+mod traces;
 #[cfg(feature = "wasm")]
 mod wasm;
 #[cfg(feature = "wasm")]

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use suiro_record::{Batch, Row, Scope, Source};
+use suiro_record::{Batch, Header, NewValue, Path, Row, Scope, Signal, Source};
 use suiro_sdk::ledger::{InputLedger, Reason};
 use suiro_sdk::registry::BuildFilter;
 use suiro_sdk::settings::Section;
-use suiro_sdk::{Filter, FilterContext, FilterFactory, Flow, Selection, Tracker};
+use suiro_sdk::{
+    BlockHealth, Filter, FilterContext, FilterFactory, FilterSetup, Flow, Metrics, ReportHealth, Selection, Tracker,
+};
 
 /// When the lines are read.
 pub(crate) const READ_AT: i64 = 1_700_000_000_000_000_000;
@@ -41,6 +43,24 @@ pub(crate) struct Rig {
     pub(crate) now: Instant,
 }
 
+/// No filter of these has anything to say of its health.
+struct Unhealthy;
+
+impl ReportHealth for Unhealthy {
+    fn ok(&self, _: &str) {}
+
+    fn degraded(&self, block: &str, why: &str) {
+        panic!("{block}: {why}");
+    }
+}
+
+/// What a metric says: `name{labels} value`.
+pub(crate) fn metric(metrics: &Metrics, series: &str) -> Option<f64> {
+    let mut text = String::new();
+    metrics.render(&mut text);
+    text.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
+}
+
 pub(crate) fn factory(build: BuildFilter, settings: &str) -> Box<dyn FilterFactory> {
     let (section, diagnostics) = Section::from_text("[[filter]]", settings);
     build(&section).unwrap_or_else(|_| panic!("{}", diagnostics.render(false)))
@@ -64,6 +84,15 @@ pub(crate) fn id_of(batch: &Batch, row: &Row) -> String {
     let mut id = Vec::new();
     batch.origin(row).write_id(&mut id);
     String::from_utf8(id).expect("ids are ASCII")
+}
+
+/// The names of spans or metric points.
+pub(crate) fn names_of(flows: &[Flow]) -> Vec<String> {
+    let path = Path::key("name");
+    let of = |batch: &Batch, row: &Row| {
+        batch.get(row, &batch.resolve(&path)).and_then(|name| name.as_str()).unwrap_or_default().into_owned()
+    };
+    flows.iter().flat_map(|flow| flow.batch.rows.iter().map(|row| of(&flow.batch, row))).collect()
 }
 
 // === impl Feed ===
@@ -94,6 +123,39 @@ impl Feed {
         let receipt = self.tracker.open(from..self.read, lines.len() as u64);
         Flow::new(batch, receipt)
     }
+
+    /// Spans: the trace id is what stands under `@`.
+    pub(crate) fn spans(&mut self, lines: &[&str]) -> Flow {
+        let mut flow = self.batch(lines, true);
+        flow.batch.signal = Signal::Traces;
+        let path = Path::parse("\"@\"").expect("a path");
+        for at in 0..flow.batch.rows.len() {
+            let batch = &mut flow.batch;
+            let resolved = batch.resolve(&path);
+            let id = batch.get(&batch.rows[at], &resolved).and_then(|id| id.as_str()).map(|id| format!("{id:0>32}"));
+            if let Some(id) = id {
+                batch.remove(at, &resolved);
+                batch.set_header(at, Header::TraceId, NewValue::Str(&id)).expect("room");
+            }
+        }
+        flow
+    }
+
+    /// Metric points; their time is what stands under `@`.
+    pub(crate) fn points(&mut self, lines: &[&str]) -> Flow {
+        let mut flow = self.batch(lines, true);
+        flow.batch.signal = Signal::Metrics;
+        let path = Path::parse("\"@\"").expect("a path");
+        for at in 0..flow.batch.rows.len() {
+            let batch = &mut flow.batch;
+            let resolved = batch.resolve(&path);
+            if let Some(time) = batch.get(&batch.rows[at], &resolved).and_then(|time| time.as_i64()) {
+                batch.remove(at, &resolved);
+                batch.rows[at].time = time;
+            }
+        }
+        flow
+    }
 }
 
 // === impl Rig ===
@@ -102,6 +164,18 @@ impl Rig {
     pub(crate) fn new(build: BuildFilter, settings: &str) -> Self {
         let filter = factory(build, settings).instance();
         Rig { filter, feed: Feed::new(7), totals: Totals::default(), now: Instant::now() }
+    }
+
+    /// With the metrics that it keeps, as filter `f`.
+    pub(crate) fn with_metrics(build: BuildFilter, settings: &str) -> (Rig, Arc<Metrics>) {
+        let metrics = Arc::new(Metrics::default());
+        let factory = factory(build, settings);
+        let health = BlockHealth::new("f".into(), Arc::new(Unhealthy));
+        let setup = FilterSetup { name: "f".into(), data_dir: Default::default(), metrics: metrics.clone(), health };
+        factory.start(setup).expect("it starts");
+        let rig =
+            Rig { filter: factory.instance(), feed: Feed::new(7), totals: Totals::default(), now: Instant::now() };
+        (rig, metrics)
     }
 
     /// Lines through the filter; what comes out.
@@ -117,6 +191,18 @@ impl Rig {
     /// Records given as JSON through the filter.
     pub(crate) fn feed_json(&mut self, lines: &[&str]) -> Vec<Flow> {
         let flow = self.feed.batch(lines, true);
+        self.apply(flow, &Selection::All)
+    }
+
+    /// Spans through the filter.
+    pub(crate) fn feed_spans(&mut self, lines: &[&str]) -> Vec<Flow> {
+        let flow = self.feed.spans(lines);
+        self.apply(flow, &Selection::All)
+    }
+
+    /// Metric points through the filter.
+    pub(crate) fn feed_points(&mut self, lines: &[&str]) -> Vec<Flow> {
+        let flow = self.feed.points(lines);
         self.apply(flow, &Selection::All)
     }
 

@@ -1,12 +1,13 @@
-//! The HTTP client that outputs share.
+//! The HTTP client that outputs share, and a [`Fetcher`] of documents.
 //!
 //! # Constraints
 //!
 //! - The other side is not trusted. Of an answer, at most what the caller asks for is read (`limit`), then the connection
 //!   is dropped; what is quoted of it in logs and dead letters is cleaned and at most [`EXCERPT`] characters long.
 //! - A request either ends within `timeout`, body of the answer included, or counts as failed.
-//! - No redirect is followed: a body of records goes only where the configuration says. No proxy is taken from the
-//!   environment: an agent's environment is its host's, and what leaves by a proxy should be written down.
+//! - No redirect is followed: a body of records goes only where the configuration says. (A [`Fetcher`] sends none, and does
+//!   follow them.) No proxy is taken from the environment: an agent's environment is its host's, and what leaves by a proxy
+//!   should be written down.
 //! - HTTP/1.1 with kept connections, `TCP_NODELAY`. One delivery is one request; multiplexing would buy nothing. gRPC has
 //!   HTTP/2 ([`Client::http2`]).
 //! - A body is built in a [`Buffer`] whose memory goes round, and is handed to the socket as it stands there.
@@ -32,6 +33,7 @@ mod buffer;
 mod client;
 mod endpoint;
 mod failure;
+mod fetch;
 mod grpc;
 mod judge;
 mod retry_after;
@@ -51,6 +53,7 @@ pub use self::buffer::{Buffer, Buffers};
 pub use self::client::{Client, Request};
 pub use self::endpoint::{Endpoint, Endpoints};
 pub use self::failure::Failure;
+pub use self::fetch::{Fetched, Fetcher, is_loopback};
 pub use self::grpc::{CallAnswer, FRAME};
 pub use self::judge::{judge, set_apart, verdicts};
 pub use self::retry_after::retry_after;
@@ -58,4 +61,4 @@ pub use self::settings::{ClientSettings, Offer};
 pub use self::tls::Tls;
 pub(crate) use self::tls::read_file;
 
-pub use reqwest::header;
+pub use reqwest::{StatusCode, Url, header};
