@@ -270,8 +270,9 @@ mod tests {
 
     #[test]
     fn an_edit_or_a_copy_parts_it_from_its_message() {
+        type Edit = fn(&mut Batch);
         let fresh = batch();
-        let edits: [(&str, fn(&mut Batch)); 6] = [
+        let edits: [(&str, Edit); 6] = [
             ("in.u", |b| b.set(0, &Path::parse("in.u").unwrap(), NewValue::Int(1)).unwrap()),
             ("b", |b| b.set(0, &Path::key("b"), NewValue::Int(1)).unwrap()),
             ("new", |b| b.set(0, &Path::key("new"), NewValue::Int(1)).unwrap()),

@@ -29,6 +29,7 @@ mod settings;
 mod tests;
 
 use std::cell::RefCell;
+use std::ops::Range;
 
 use smallvec::SmallVec;
 use suiro_record::{Batch, Row, Signal};
@@ -47,6 +48,13 @@ const SIGNALS: [Signal; 3] = [Signal::Logs, Signal::Traces, Signal::Metrics];
 
 /// A record and its batch.
 type Record<'d> = (&'d Batch, &'d Row);
+
+/// The records of one signal, with their numbers in the delivery.
+struct Lane<'d> {
+    signal: Signal,
+    numbers: Vec<usize>,
+    records: Vec<Record<'d>>,
+}
 
 struct Otlp {
     settings: Settings,
@@ -73,43 +81,35 @@ impl Otlp {
         let Some(started) = &self.started else {
             return Outcome::Retry { why: "the output has not started".to_owned(), after: None, degraded: true };
         };
-        let mut lanes: SmallVec<[(Signal, Vec<usize>, Vec<Record<'_>>); 1]> = SmallVec::new();
+        let mut lanes: SmallVec<[Lane<'_>; 1]> = SmallVec::new();
         for (number, (batch, row)) in delivery.records().enumerate() {
-            let at = lanes.iter().position(|(signal, ..)| *signal == batch.signal).unwrap_or(lanes.len());
+            let at = lanes.iter().position(|lane| lane.signal == batch.signal).unwrap_or(lanes.len());
             if at == lanes.len() {
-                lanes.push((batch.signal, Vec::new(), Vec::new()));
+                lanes.push(Lane { signal: batch.signal, numbers: Vec::new(), records: Vec::new() });
             }
-            let (_, numbers, records) = &mut lanes[at];
-            numbers.push(number);
-            records.push((batch, row));
+            lanes[at].numbers.push(number);
+            lanes[at].records.push((batch, row));
         }
-        if let [(signal, _, records)] = lanes.as_slice() {
-            return self.request(started, *signal, records).await;
+        if let [lane] = lanes.as_slice() {
+            return self.request(started, lane.signal, &lane.records).await;
         }
         let mut outcomes = Vec::new();
-        for (signal, numbers, records) in &lanes {
-            self.send_lane(started, *signal, numbers, records, &mut outcomes).await;
+        for lane in &lanes {
+            self.send_lane(started, lane, &mut outcomes).await;
         }
         join(outcomes)
     }
 
     /// Sends the records of one of several signals, in halves where the other side wants less at once.
-    async fn send_lane(
-        &self,
-        started: &Started,
-        signal: Signal,
-        numbers: &[usize],
-        records: &[Record<'_>],
-        outcomes: &mut Vec<(Vec<usize>, Outcome)>,
-    ) {
-        let mut todo = vec![0..records.len()];
+    async fn send_lane(&self, started: &Started, lane: &Lane<'_>, outcomes: &mut Vec<(Vec<usize>, Outcome)>) {
+        let mut todo: Vec<Range<usize>> = std::iter::once(0..lane.records.len()).collect();
         while let Some(part) = todo.pop() {
-            match self.request(started, signal, &records[part.clone()]).await {
+            match self.request(started, lane.signal, &lane.records[part.clone()]).await {
                 Outcome::TooLarge if part.len() > 1 => {
                     let middle = part.start + part.len() / 2;
                     todo.extend([middle..part.end, part.start..middle]);
                 }
-                outcome => outcomes.push((numbers[part].to_vec(), outcome)),
+                outcome => outcomes.push((lane.numbers[part].to_vec(), outcome)),
             }
         }
     }
