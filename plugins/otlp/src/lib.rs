@@ -4,6 +4,9 @@
 //! plugin that speaks OTLP, also those of other systems' OTLP roads.
 
 pub mod codec;
+mod output;
 
 /// Adds the plugins.
-pub fn register(_registry: &mut suiro_sdk::Registry) {}
+pub fn register(registry: &mut suiro_sdk::Registry) {
+    registry.output("otlp", "OpenTelemetry: OTLP over gRPC or HTTP, all signals", output::build);
+}

@@ -49,6 +49,8 @@ pub enum Piece {
 pub struct Assembly<'b> {
     batch: &'b mut Batch,
     root: NodeId,
+    /// Added to where the reader says a span stands.
+    shift: usize,
     /// Containers not closed yet, and the last child of each.
     open: SmallVec<[(NodeId, NodeId); 16]>,
 }
@@ -64,13 +66,21 @@ impl Batch {
         let root = self.push_node(Node::dirty(Tag::Object));
         let mut open = SmallVec::new();
         open.push((root, 0));
-        Ok(Assembly { batch: self, root, open })
+        Ok(Assembly { batch: self, root, shift: 0, open })
     }
 }
 
 // === impl Assembly ===
 
 impl Assembly<'_> {
+    /// From now on spans are those of another text, which begins so far behind the start of the heap (or, wrapping, before
+    /// it).
+    #[must_use]
+    pub fn shifted(mut self, by: usize) -> Self {
+        self.shift = by;
+        self
+    }
+
     /// Adds a value to the container that is open.
     #[inline]
     pub fn put(&mut self, key: Key<'_>, piece: Piece) -> Result<(), EditError> {
@@ -80,9 +90,9 @@ impl Assembly<'_> {
             Piece::Int(n) => Node::bits(Tag::Int, n.cast_unsigned()),
             Piece::Uint(n) => Node::bits(Tag::Uint, n),
             Piece::Float(n) => Node::bits(Tag::Float, n.to_bits()),
-            Piece::Text(span) => text(Tag::Str, RAW, &span)?,
-            Piece::Bytes(span) => text(Tag::Bytes, 0, &span)?,
-            Piece::Hex(span) => text(Tag::Hex, 0, &span)?,
+            Piece::Text(span) => self.text(Tag::Str, RAW, &span)?,
+            Piece::Bytes(span) => self.text(Tag::Bytes, 0, &span)?,
+            Piece::Hex(span) => self.text(Tag::Hex, 0, &span)?,
         };
         self.add(key, node).map(drop)
     }
@@ -125,14 +135,23 @@ impl Assembly<'_> {
             self.close();
         }
         let last = self.open.pop().map_or(0, |(_, last)| last);
+        let wire = wire.map(|span| self.text(Tag::Object, 0, &span)).transpose()?;
         let node = &mut self.batch.nodes[self.root as usize];
         node.len = last;
-        if let Some(span) = wire {
-            let Node { off, len, .. } = text(Tag::Object, 0, &span)?;
+        if let Some(Node { off, len, .. }) = wire {
             node.flags = (node.flags & !DIRTY) | WIRE | if last == 0 { EMPTY } else { 0 };
             (node.off, node.len) = (off, len);
         }
         Ok(RootId(self.root))
+    }
+
+    #[inline]
+    fn text(&self, tag: Tag, flags: u8, span: &Range<usize>) -> Result<Node, EditError> {
+        let (start, end) = (span.start.wrapping_add(self.shift), span.end.wrapping_add(self.shift));
+        if end > u32::MAX as usize || start > end {
+            return Err(EditError::Full);
+        }
+        Ok(Node::text(tag, flags, start as u32, (end - start) as u32))
     }
 
     fn open(&mut self, key: Key<'_>, tag: Tag) -> Result<(), EditError> {
@@ -178,14 +197,6 @@ impl Assembly<'_> {
         }
         Ok(id)
     }
-}
-
-#[inline]
-fn text(tag: Tag, flags: u8, span: &Range<usize>) -> Result<Node, EditError> {
-    if span.end > u32::MAX as usize || span.start > span.end {
-        return Err(EditError::Full);
-    }
-    Ok(Node::text(tag, flags, span.start as u32, (span.end - span.start) as u32))
 }
 
 #[cfg(test)]
@@ -259,8 +270,9 @@ mod tests {
 
     #[test]
     fn an_edit_or_a_copy_parts_it_from_its_message() {
+        type Edit = fn(&mut Batch);
         let fresh = batch();
-        let edits: [(&str, fn(&mut Batch)); 6] = [
+        let edits: [(&str, Edit); 6] = [
             ("in.u", |b| b.set(0, &Path::parse("in.u").unwrap(), NewValue::Int(1)).unwrap()),
             ("b", |b| b.set(0, &Path::key("b"), NewValue::Int(1)).unwrap()),
             ("new", |b| b.set(0, &Path::key("new"), NewValue::Int(1)).unwrap()),

@@ -103,6 +103,13 @@ impl Row {
         RootId(self.root)
     }
 
+    /// The same with a header: a map of nothing but header fields, each of its type. Where that is not known, see
+    /// [`Batch::set_header_map`].
+    #[must_use]
+    pub fn with_header(self, map: RootId) -> Self {
+        Row { header: map.0, ..self }
+    }
+
     /// Gives the record another body.
     pub fn set_root(&mut self, root: RootId) {
         self.root = root.0;
@@ -207,6 +214,13 @@ impl Batch {
         if at == self.scopes.len() {
             self.scopes.push(scope.clone());
         }
+        Some(index)
+    }
+
+    /// Index of `scope`, which the batch does not have; `None` when there is no room for another one.
+    pub fn append_scope(&mut self, scope: &Arc<Scope>) -> Option<u16> {
+        let index = u16::try_from(self.scopes.len()).ok()?;
+        self.scopes.push(scope.clone());
         Some(index)
     }
 

@@ -47,6 +47,7 @@ mod json_error;
 mod keys;
 mod link;
 mod lookup;
+mod lossless;
 mod mark;
 mod node;
 mod node_ref;

@@ -17,11 +17,18 @@ pub enum Compression {
     Gzip,
     /// What HTTP calls `deflate`: zlib, level 1. For outputs whose other side wants it; `compression` does not offer it.
     Deflate,
+    /// zstd, level 1.
+    Zstd,
 }
 
 /// Compresses one body after the other.
-#[derive(Debug)]
-pub struct Compressor(Option<Compress>);
+pub struct Compressor(Kind);
+
+enum Kind {
+    None,
+    Zlib(Compress),
+    Zstd(zstd::bulk::Compressor<'static>),
+}
 
 /// zlib's largest window, as gzip readers expect it.
 const WINDOW_BITS: u8 = 15;
@@ -34,12 +41,19 @@ impl Compression {
         settings.choice("compression", &[("none", Compression::None), ("gzip", Compression::Gzip)]).unwrap_or_default()
     }
 
+    /// The same, of systems that take zstd too.
+    pub fn read_with_zstd(settings: &Section) -> Compression {
+        let choices = [("none", Compression::None), ("gzip", Compression::Gzip), ("zstd", Compression::Zstd)];
+        settings.choice("compression", &choices).unwrap_or_default()
+    }
+
     /// The value of `Content-Encoding`.
     pub fn content_encoding(self) -> Option<&'static str> {
         match self {
             Compression::None => None,
             Compression::Gzip => Some("gzip"),
             Compression::Deflate => Some("deflate"),
+            Compression::Zstd => Some("zstd"),
         }
     }
 }
@@ -50,16 +64,26 @@ impl Compressor {
     /// One for that kind of compression.
     pub fn new(compression: Compression) -> Self {
         Compressor(match compression {
-            Compression::None => None,
-            Compression::Gzip => Some(Compress::new_gzip(flate2::Compression::fast(), WINDOW_BITS)),
-            Compression::Deflate => Some(Compress::new(flate2::Compression::fast(), true)),
+            Compression::None => Kind::None,
+            Compression::Gzip => Kind::Zlib(Compress::new_gzip(flate2::Compression::fast(), WINDOW_BITS)),
+            Compression::Deflate => Kind::Zlib(Compress::new(flate2::Compression::fast(), true)),
+            // Only for lack of memory; then bodies go as they are.
+            Compression::Zstd => zstd::bulk::Compressor::new(1).map_or(Kind::None, Kind::Zstd),
         })
     }
 
     /// Appends `plain`, compressed, to `out`. `false`, and nothing appended: there is nothing to do (no compression), or
     /// the library failed, and `plain` is to be sent as it is.
     pub fn compress(&mut self, plain: &[u8], out: &mut Vec<u8>) -> bool {
-        let Some(zlib) = &mut self.0 else { return false };
+        let zlib = match &mut self.0 {
+            Kind::None => return false,
+            Kind::Zlib(zlib) => zlib,
+            Kind::Zstd(zstd) => {
+                let Ok(packed) = zstd.compress(plain) else { return false };
+                out.extend_from_slice(&packed);
+                return true;
+            }
+        };
         let from = out.len();
         zlib.reset();
         // Logs shrink to a fifth or less; where they don't, the loop makes room.
@@ -75,6 +99,16 @@ impl Compressor {
                 }
             }
         }
+    }
+}
+
+impl std::fmt::Debug for Compressor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self.0 {
+            Kind::None => "Compressor(none)",
+            Kind::Gzip(_) => "Compressor(gzip)",
+            Kind::Zstd(_) => "Compressor(zstd)",
+        })
     }
 }
 
@@ -119,6 +153,20 @@ mod tests {
         assert!(Compressor::new(Compression::Deflate).compress(&text, &mut out));
         flate2::read::ZlibDecoder::new(&out[..]).read_to_end(&mut plain).unwrap();
         assert!(plain == text && out.len() < text.len() / 10);
+    }
+
+    #[test]
+    fn zstd_too() {
+        let mut zstd = Compressor::new(Compression::Zstd);
+        let text = b"GET /healthz 200\n".repeat(10_000);
+        for plain in [&text[..], b"", b"x", &text[..99]] {
+            let mut out = b"before".to_vec();
+            assert!(zstd.compress(plain, &mut out));
+            assert_eq!(zstd::stream::decode_all(&out[6..]).unwrap(), plain);
+            assert!(plain.len() < 1000 || out.len() < plain.len() / 10);
+        }
+        let (section, _) = Section::from_text("[[output]] x", "compression = 'zstd'");
+        assert_eq!(Compression::read_with_zstd(&section), Compression::Zstd);
     }
 
     #[test]

@@ -6,10 +6,10 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use suiro_record::{Batch, Kind, NodeRef, Row, Scope, Signal, Source, TimeKind, Utf8Report, Value};
+use suiro_record::{Batch, Kind, NodeRef, RootId, Row, Scope, Signal, Source, TimeKind, Utf8Report, Value};
 use suiro_sdk::Pool;
 
-use super::encode::{FIXED, ROW, VERSION};
+use super::encode::{FIXED, LOSSLESS, LOSSLESS_BODY, LOSSLESS_HEADER, ROW, VERSION};
 
 /// Why a payload is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,6 +37,7 @@ pub(super) struct Decoder {
 #[derive(Debug)]
 struct Head {
     text: Vec<u8>,
+    lossless: bool,
     tag: Arc<str>,
     signal: Signal,
     /// At least one, at most 65,536.
@@ -49,10 +50,11 @@ impl Decoder {
     /// The batch of `records` records in `payload`, in memory of `pool`.
     pub(super) fn decode(&mut self, payload: &[u8], records: u32, pool: &Pool) -> Result<Batch, Damage> {
         let mut read = Reader(payload);
-        match read.take::<1>()? {
-            [VERSION] => {}
+        let lossless = match read.take::<1>()? {
+            [VERSION] => false,
+            [LOSSLESS] => true,
             [other] => return Err(Damage::Version(other)),
-        }
+        };
         let read_at = i64::from_le_bytes(read.take()?);
         let head_len = u32::from_le_bytes(read.take()?) as usize;
         let head = read.slice(head_len)?;
@@ -60,7 +62,7 @@ impl Decoder {
         let rows = read.slice(rows_len)?;
         let texts = read.0;
         debug_assert_eq!(payload.len(), FIXED + head_len + rows_len + texts.len());
-        let head = self.head(head)?;
+        let head = self.head(head, lossless)?;
         let Some(first) = head.scopes.first() else { return Err(Damage::Head) };
         let mut batch = pool.batch(head.tag.clone(), first.clone(), read_at);
         match fill(&mut batch, head, rows, texts) {
@@ -72,10 +74,10 @@ impl Decoder {
         }
     }
 
-    fn head(&mut self, text: &[u8]) -> Result<&Head, Damage> {
-        match self.last.take().filter(|last| last.text == text) {
+    fn head(&mut self, text: &[u8], lossless: bool) -> Result<&Head, Damage> {
+        match self.last.take().filter(|last| last.lossless == lossless && last.text == text) {
             Some(last) => Ok(self.last.insert(last)),
-            None => Ok(self.last.insert(read_head(text).ok_or(Damage::Head)?)),
+            None => Ok(self.last.insert(read_head(text, lossless).ok_or(Damage::Head)?)),
         }
     }
 }
@@ -101,24 +103,29 @@ fn fill(batch: &mut Batch, head: &Head, rows: &[u8], texts: &[u8]) -> Result<(),
         let salt = u64::from_le_bytes(read.take()?);
         let ordinal = u32::from_le_bytes(read.take()?);
         let scope = u16::from_le_bytes(read.take()?);
-        let time_kind = match read.take()? {
-            [0] => TimeKind::Read,
-            [1] => TimeKind::Own,
-            [_] => return Err(Damage::Bounds),
+        let [kind] = read.take()?;
+        let lossless = kind & (LOSSLESS_BODY | LOSSLESS_HEADER);
+        let time_kind = match kind & !lossless {
+            0 => TimeKind::Read,
+            1 => TimeKind::Own,
+            _ => return Err(Damage::Bounds),
         };
+        if lossless != 0 && !head.lossless {
+            return Err(Damage::Bounds);
+        }
         let header = span(&mut at, u32::from_le_bytes(read.take()?), texts.len())?;
         let body = span(&mut at, u32::from_le_bytes(read.take()?), texts.len())?;
         if end < start || usize::from(scope) >= head.scopes.len() {
             return Err(Damage::Bounds);
         }
-        let root = batch.parse_json(body).map_err(|_| Damage::Record)?;
+        let root = parse(batch, body, lossless & LOSSLESS_BODY != 0)?;
         let mut row = Row::new(root, time, start, end);
         row.salt = salt;
         row.ordinal = ordinal;
         row.scope = scope;
         row.time_kind = time_kind;
         if !header.is_empty() {
-            let map = batch.parse_json(header).map_err(|_| Damage::Record)?;
+            let map = parse(batch, header, lossless & LOSSLESS_HEADER != 0)?;
             if !batch.set_header_map(&mut row, map) {
                 return Err(Damage::Record);
             }
@@ -126,6 +133,11 @@ fn fill(batch: &mut Batch, head: &Head, rows: &[u8], texts: &[u8]) -> Result<(),
         batch.rows.push(row);
     }
     if at == texts.len() { Ok(()) } else { Err(Damage::Bounds) }
+}
+
+fn parse(batch: &mut Batch, span: Range<usize>, lossless: bool) -> Result<RootId, Damage> {
+    let parsed = if lossless { batch.parse_lossless(span) } else { batch.parse_json(span) };
+    parsed.map_err(|_| Damage::Record)
 }
 
 /// The next `len` bytes of the texts.
@@ -154,14 +166,14 @@ impl<'a> Reader<'a> {
 
 // === the head ===
 
-fn read_head(text: &[u8]) -> Option<Head> {
+fn read_head(text: &[u8], lossless: bool) -> Option<Head> {
     let nobody = Arc::new(Scope::new(Arc::new(Source::new("".into(), 0))));
     let mut json = Batch::new("".into(), nobody, 0);
     json.heap_mut().extend_from_slice(text);
     if json.check_utf8(0) == Utf8Report::Invalid {
         return None;
     }
-    let root = json.parse_json(0..text.len()).ok()?;
+    let root = parse(&mut json, 0..text.len(), lossless).ok()?;
     let head = json.body(root);
     let tag = member(head, "tag")?.as_str()?;
     let signal = member(head, "signal")?.as_str()?;
@@ -189,7 +201,7 @@ fn read_head(text: &[u8]) -> Option<Head> {
     if scopes.is_empty() || scopes.len() > usize::from(u16::MAX) {
         return None;
     }
-    Some(Head { tag: tag.as_ref().into(), signal, text: text.to_vec(), scopes })
+    Some(Head { tag: tag.as_ref().into(), signal, text: text.to_vec(), lossless, scopes })
 }
 
 fn member<'a>(map: NodeRef<'a>, key: &str) -> Option<NodeRef<'a>> {

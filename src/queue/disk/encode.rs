@@ -12,15 +12,23 @@
 //!
 //! The head is the same for all frames of a source, but for its metadata changing: a reader parses it once.
 //!
-//! What JSON has no words for changes its kind: bytes come back as the base64 text they are delivered as.
+//! JSON has no words for bytes, NaN and infinities. A frame with any of these has the version [`LOSSLESS`]: its head and the
+//! records that have them (bits of `time_kind`: 2, the body; 4, the header) are written as
+//! [`write_lossless`](suiro_record::NodeRef::write_lossless) does.
 
-use suiro_record::{Batch, Row, Scope, TimeKind, write_json_str};
+use suiro_record::{Batch, NodeRef, Row, Scope, TimeKind, write_json_str};
 use suiro_sdk::Part;
 
 use super::frame::{MAX_PAYLOAD, PREFIX, Prefix};
 
 /// Version of the payload.
 pub(super) const VERSION: u8 = 1;
+/// Version of a payload that holds what plain JSON has no words for.
+pub(super) const LOSSLESS: u8 = 2;
+/// Bit of a row's `time_kind`: its body is lossless JSON.
+pub(super) const LOSSLESS_BODY: u8 = 2;
+/// Bit of a row's `time_kind`: its header is lossless JSON.
+pub(super) const LOSSLESS_HEADER: u8 = 4;
 /// Bytes of a row.
 pub(super) const ROW: usize = 47;
 /// Bytes before the head.
@@ -46,6 +54,8 @@ struct Encoder {
     scopes: Vec<u16>,
     rows: Vec<u8>,
     texts: Vec<u8>,
+    /// A record has what JSON has no words for.
+    lossless: bool,
 }
 
 /// Encodes the records of `part`.
@@ -66,11 +76,9 @@ pub(super) fn encode(part: &Part) -> Encoded {
 impl Encoder {
     fn add(&mut self, batch: &Batch, row: &Row) {
         let from = self.texts.len();
-        if let Some(header) = batch.header(row) {
-            header.write_json(&mut self.texts);
-        }
+        let header_kind = batch.header(row).map_or(0, |header| write(header, LOSSLESS_HEADER, &mut self.texts));
         let header_len = self.texts.len() - from;
-        batch.write_json(row, &mut self.texts);
+        let body_kind = write(batch.body(row.root()), LOSSLESS_BODY, &mut self.texts);
         let body_len = self.texts.len() - from - header_len;
         if header_len + body_len > MAX_RECORD {
             self.texts.truncate(from);
@@ -90,10 +98,12 @@ impl Encoder {
         self.rows.extend_from_slice(&row.salt.to_le_bytes());
         self.rows.extend_from_slice(&row.ordinal.to_le_bytes());
         self.rows.extend_from_slice(&(scope as u16).to_le_bytes());
-        self.rows.push(match row.time_kind {
+        let kind = match row.time_kind {
             TimeKind::Read => 0,
             TimeKind::Own => 1,
-        });
+        };
+        self.rows.push(kind | header_kind | body_kind);
+        self.lossless |= header_kind | body_kind != 0;
         self.rows.extend_from_slice(&(header_len as u32).to_le_bytes());
         self.rows.extend_from_slice(&(body_len as u32).to_le_bytes());
     }
@@ -102,12 +112,14 @@ impl Encoder {
     fn close(&mut self, batch: &Batch) {
         let records = self.rows.len() / ROW;
         if records > 0 {
-            let head = head(batch, &self.scopes);
+            let scopes = self.scopes.iter().filter_map(|&scope| batch.scopes().get(usize::from(scope)));
+            let plain = !self.lossless && scopes.clone().all(|scope| is_json(scope));
+            let head = head(batch, scopes.map(|scope| &**scope), plain);
             let len = FIXED + head.len() + self.rows.len() + self.texts.len();
             if len <= MAX_PAYLOAD {
                 let mut frame = Vec::with_capacity(PREFIX + len);
                 frame.resize(PREFIX, 0);
-                frame.push(VERSION);
+                frame.push(if plain { VERSION } else { LOSSLESS });
                 frame.extend_from_slice(&batch.read_at.to_le_bytes());
                 frame.extend_from_slice(&(head.len() as u32).to_le_bytes());
                 frame.extend_from_slice(&head);
@@ -123,29 +135,43 @@ impl Encoder {
         self.scopes.clear();
         self.rows.clear();
         self.texts.clear();
+        self.lossless = false;
     }
 }
 
-fn head(batch: &Batch, scopes: &[u16]) -> Vec<u8> {
+/// Appends a value as JSON, or as lossless JSON where it takes that: `bit` says so then.
+fn write(value: NodeRef<'_>, bit: u8, out: &mut Vec<u8>) -> u8 {
+    if value.is_json() {
+        value.write_json(out);
+        return 0;
+    }
+    value.write_lossless(out);
+    bit
+}
+
+fn is_json(scope: &Scope) -> bool {
+    let mut all = scope.resource.iter().chain(&scope.resource_details).chain(&scope.scope);
+    all.all(|(_, value)| value.is_json())
+}
+
+fn head<'s>(batch: &Batch, scopes: impl Iterator<Item = &'s Scope>, plain: bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
     out.extend_from_slice(b"{\"tag\":");
     write_json_str(&batch.tag, &mut out);
     out.extend_from_slice(b",\"signal\":");
     write_json_str(batch.signal.name(), &mut out);
     out.extend_from_slice(b",\"scopes\":[");
-    for (i, &scope) in scopes.iter().enumerate() {
+    for (i, scope) in scopes.enumerate() {
         if i > 0 {
             out.push(b',');
         }
-        if let Some(scope) = batch.scopes().get(usize::from(scope)) {
-            write_scope(scope, &mut out);
-        }
+        write_scope(scope, plain, &mut out);
     }
     out.extend_from_slice(b"]}");
     out
 }
 
-fn write_scope(scope: &Scope, out: &mut Vec<u8>) {
+fn write_scope(scope: &Scope, plain: bool, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"input\":");
     write_json_str(scope.source.input(), out);
     out.extend_from_slice(format!(",\"incarnation\":\"{:032x}\"", scope.source.incarnation()).as_bytes());
@@ -161,7 +187,11 @@ fn write_scope(scope: &Scope, out: &mut Vec<u8>) {
             }
             write_json_str(name, out);
             out.push(b':');
-            value.write_json(out);
+            if plain {
+                value.write_json(out);
+            } else {
+                value.write_lossless(out);
+            }
         }
         out.push(b'}');
     }

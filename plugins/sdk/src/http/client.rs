@@ -22,18 +22,20 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Kept connections are closed before servers and load balancers usually close them (60 s): a request that meets the
 /// closing half-way is one that nobody knows the fate of.
 const IDLE: Duration = Duration::from_secs(30);
+/// An HTTP/2 connection that is silent for so long is asked, and given up when it takes as long to answer.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
 /// An output's connections. Lives on the output's thread.
 #[derive(Debug)]
 pub struct Client {
-    http: reqwest::Client,
-    endpoints: Endpoints,
-    buffers: Buffers,
+    pub(super) http: reqwest::Client,
+    pub(super) endpoints: Endpoints,
+    pub(super) buffers: Buffers,
     /// The configuration sets it.
     own_content_type: bool,
-    compression: Compression,
-    compressor: RefCell<Compressor>,
-    ledger: Arc<OutputLedger>,
+    pub(super) compression: Compression,
+    pub(super) compressor: RefCell<Compressor>,
+    pub(super) ledger: Arc<OutputLedger>,
 }
 
 /// A request with a body.
@@ -56,6 +58,26 @@ pub struct Request<'a> {
 impl Client {
     /// Sets it up. `ledger` is told the bytes that are sent.
     pub fn new(settings: ClientSettings, ledger: Arc<OutputLedger>) -> Result<Self, StartError> {
+        Self::build(settings, ledger, reqwest::ClientBuilder::http1_only)
+    }
+
+    /// Sets up one that speaks HTTP/2 and nothing else, for gRPC ([`Client::call`](super::grpc)): all requests to a host share
+    /// one connection, which is asked now and then whether it is still there.
+    pub fn http2(settings: ClientSettings, ledger: Arc<OutputLedger>) -> Result<Self, StartError> {
+        Self::build(settings, ledger, |builder| {
+            builder
+                .http2_prior_knowledge()
+                .http2_adaptive_window(true)
+                .http2_keep_alive_interval(KEEP_ALIVE)
+                .http2_keep_alive_timeout(KEEP_ALIVE)
+        })
+    }
+
+    fn build(
+        settings: ClientSettings,
+        ledger: Arc<OutputLedger>,
+        protocol: fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
+    ) -> Result<Self, StartError> {
         let ClientSettings { endpoints, headers, tls, timeout, compression } = settings;
         install_provider();
         let own_content_type = headers.contains_key(CONTENT_TYPE);
@@ -63,7 +85,6 @@ impl Client {
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("suiro/", env!("CARGO_PKG_VERSION")))
             .default_headers(headers)
-            .http1_only()
             .redirect(redirect::Policy::none())
             .referer(false)
             .no_proxy()
@@ -71,6 +92,7 @@ impl Client {
             .connect_timeout(timeout.min(CONNECT_TIMEOUT))
             .timeout(timeout)
             .pool_idle_timeout(IDLE);
+        builder = protocol(builder);
         builder = match tls {
             Some(tls) => tls.apply(builder),
             None if https => Tls::default().apply(builder),
@@ -87,6 +109,20 @@ impl Client {
             compressor: RefCell::new(Compressor::new(compression)),
             ledger,
         })
+    }
+
+    /// The same client for other URLs: connections and buffers are shared.
+    #[must_use]
+    pub fn to(&self, endpoints: Vec<super::Endpoint>) -> Client {
+        Client {
+            http: self.http.clone(),
+            endpoints: Endpoints::new(endpoints),
+            buffers: self.buffers.clone(),
+            own_content_type: self.own_content_type,
+            compression: self.compression,
+            compressor: RefCell::new(Compressor::new(self.compression)),
+            ledger: self.ledger.clone(),
+        }
     }
 
     /// An empty buffer to build a body in.

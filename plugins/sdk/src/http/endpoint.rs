@@ -51,6 +51,16 @@ impl Endpoint {
         self
     }
 
+    /// The same without `path` at the end of its own.
+    #[must_use]
+    pub fn without_path(mut self, path: &str) -> Self {
+        if let Some(own) = self.0.path().trim_end_matches('/').strip_suffix(path) {
+            let own = own.to_owned();
+            self.0.set_path(&own);
+        }
+        self
+    }
+
     /// The same with a query parameter more.
     #[must_use]
     pub fn with_query(mut self, name: &str, value: &str) -> Self {

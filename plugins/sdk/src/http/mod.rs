@@ -8,7 +8,8 @@
 //! - No redirect is followed: a body of records goes only where the configuration says. (A [`Fetcher`] sends none, and does
 //!   follow them.) No proxy is taken from the environment: an agent's environment is its host's, and what leaves by a proxy
 //!   should be written down.
-//! - HTTP/1.1 with kept connections, `TCP_NODELAY`. One delivery is one request; multiplexing would buy nothing.
+//! - HTTP/1.1 with kept connections, `TCP_NODELAY`. One delivery is one request; multiplexing would buy nothing. gRPC has
+//!   HTTP/2 ([`Client::http2`]).
 //! - A body is built in a [`Buffer`] whose memory goes round, and is handed to the socket as it stands there.
 //! - TLS is rustls with ring. Trust is the system's (its certificates are read when the first `https` client is made), or
 //!   `tls.ca_file` and nothing else. Plain `http` loads no certificates.
@@ -33,6 +34,7 @@ mod client;
 mod endpoint;
 mod failure;
 mod fetch;
+mod grpc;
 mod judge;
 mod retry_after;
 mod settings;
@@ -52,6 +54,7 @@ pub use self::client::{Client, Request};
 pub use self::endpoint::{Endpoint, Endpoints};
 pub use self::failure::Failure;
 pub use self::fetch::{Fetched, Fetcher, is_loopback};
+pub use self::grpc::{CallAnswer, FRAME};
 pub use self::judge::{judge, set_apart, verdicts};
 pub use self::retry_after::retry_after;
 pub use self::settings::{ClientSettings, Offer};

@@ -250,3 +250,57 @@ fn frames_of_one_source_share_its_scope() {
     let c = decode(&Record { scope: 2, ..record.clone() });
     assert!(!Arc::ptr_eq(a.scope(&a.rows[0]), c.scope(&c.rows[0])));
 }
+
+/// Kinds that JSON has no words for, in bodies, headers and scopes; and records beside them that are plain.
+#[test]
+fn every_kind_survives() {
+    let odd = Value::Object(vec![
+        ("bytes".to_owned(), Value::Bytes(vec![0, 255])),
+        ("inf".to_owned(), Value::Array(vec![Value::Float(f64::INFINITY), Value::Float(f64::NEG_INFINITY)])),
+        ("text".to_owned(), Value::Str("\0bAA==".to_owned())),
+        ("float".to_owned(), Value::Float(2.5)),
+    ]);
+    let source = Arc::new(Source::new("in".into(), 7));
+    for (body, header, scope) in (0..8).map(|bits| (bits & 1 != 0, bits & 2 != 0, bits & 4 != 0)) {
+        let plain = Scope::new(source.clone()).with("k", "\0s");
+        let scope = if scope { plain.with("odd", odd.clone()) } else { plain };
+        let mut batch = Batch::new("t".into(), Arc::new(scope), 5);
+        let text = br#"{"a":"\u0000b"}"#;
+        batch.heap_mut().extend_from_slice(text);
+        for n in 0..3 {
+            let root = batch.parse_json(0..text.len()).expect("JSON");
+            batch.rows.push(Row::new(root, n, n.cast_unsigned(), n.cast_unsigned() + 1));
+        }
+        if body {
+            batch.set(1, &Path::key("odd"), NewValue::Tree(&odd)).expect("room");
+            batch.set(1, &Path::key("nan"), NewValue::Float(f64::NAN)).expect("room");
+        }
+        if header {
+            let path = Path::parse("@attributes.odd").expect("a path");
+            batch.set(2, &path, NewValue::Tree(&odd)).expect("room");
+        }
+        let part = Part { batch: Arc::new(Pool::default()).share(batch), rows: Rows::All, custody: Custody::default() };
+        round_trip(&part);
+        let encoded = encode(&part);
+        let (frame, records) = &encoded.frames[0];
+        let back = Decoder::default().decode(&frame[PREFIX..], *records, &Pool::default()).expect("a batch");
+        let (old, new) = (&part.batch.rows, &back.rows);
+        for (old, new) in old.iter().zip(new) {
+            let odd = |batch: &Batch, row: &Row, path: &str| {
+                let path = Path::parse(path).expect("a path");
+                batch.get(row, &batch.resolve(&path)).map(suiro_record::Field::to_value)
+            };
+            for path in ["odd.bytes", "odd.inf", "odd.text", "@attributes.odd.bytes", "@odd.bytes", "@odd.inf", "a"] {
+                assert_eq!(odd(&back, new, path), odd(&part.batch, old, path), "{path}");
+            }
+            if let Some(Value::Float(nan)) = odd(&part.batch, old, "nan") {
+                assert!(matches!(odd(&back, new, "nan"), Some(Value::Float(n)) if n.to_bits() == nan.to_bits()));
+            }
+        }
+        // What needs no more is written as it always was.
+        assert_eq!(
+            frame[PREFIX] == 1,
+            !body && !header && !part.batch.scopes()[0].resource.iter().any(|(k, _)| k == "odd")
+        );
+    }
+}

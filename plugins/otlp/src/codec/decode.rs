@@ -1,0 +1,180 @@
+//! The second pass: records of messages that were checked. Texts and ids stay where they are in the request; the records'
+//! nodes point at them.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use suiro_record::{Attributes, Batch, EditError, Scope, Signal, Source, Value};
+
+use super::index::{Group, Index, Metric};
+use super::record::Decoder;
+use super::value::{attributes_of, int};
+use super::wire::{Raw, Reader, error};
+use super::{DecodeError, words};
+
+/// A batch that is being filled, and what of the request its heap is to be.
+struct Filling {
+    batch: Batch,
+    from: usize,
+    to: usize,
+    /// Index of the scope of the records that come now.
+    scope: Option<u16>,
+}
+
+/// The records of a request. See [`super::decode`].
+pub(super) fn decode(
+    signal: Signal,
+    request: Vec<u8>,
+    source: &Arc<Source>,
+    new_batch: &mut dyn FnMut(Arc<Scope>) -> Batch,
+) -> Result<Vec<Batch>, DecodeError> {
+    let index = Index::new(signal, &request)?;
+    let mut filling: Vec<Filling> = Vec::new();
+    for group in &index.groups {
+        let scope = Arc::new(scope(&request, group, source));
+        if let Some(last) = filling.last_mut() {
+            last.scope = None;
+        }
+        for record in &index.records[group.records.clone()] {
+            let metric = index.metrics.get(record.metric as usize);
+            if let Some(last) = filling.last_mut().filter(|last| !last.batch.is_full())
+                && last.add(signal, &request, &scope, record.span(), metric).is_ok()
+            {
+                continue;
+            }
+            // The first has all of the request, others what their own records need.
+            let from = if filling.is_empty() { 0 } else { metric.map_or(record.start as usize, |m| m.span.start) };
+            let mut fresh = Filling { batch: new_batch(scope.clone()), from, to: from, scope: Some(0) };
+            fresh
+                .add(signal, &request, &scope, record.span(), metric)
+                .map_err(|_| error("a record has more different keys than it may", record.span().start))?;
+            filling.push(fresh);
+        }
+    }
+    let mut batches = Vec::with_capacity(filling.len());
+    // Mostly it is one batch, and the request becomes its heap.
+    let mut filling = filling.into_iter();
+    let first = filling.next();
+    for Filling { mut batch, from, to, .. } in filling {
+        let heap = batch.heap_mut();
+        heap.extend_from_slice(words::ALL.as_bytes());
+        heap.extend_from_slice(&request[from..to]);
+        batches.push(batch);
+    }
+    if let Some(Filling { mut batch, .. }) = first {
+        let mut heap = request;
+        if signal != Signal::Logs {
+            heap.extend_from_slice(words::ALL.as_bytes());
+        }
+        *batch.heap_mut() = heap;
+        batches.insert(0, batch);
+    }
+    Ok(batches)
+}
+
+// === impl Filling ===
+
+impl Filling {
+    fn add(
+        &mut self,
+        signal: Signal,
+        request: &[u8],
+        scope: &Arc<Scope>,
+        span: Range<usize>,
+        metric: Option<&Metric>,
+    ) -> Result<(), EditError> {
+        // The words stand behind the whole request, or in front of a part of it.
+        let (words, shift) = match self.from {
+            0 => (request.len(), 0),
+            from => (from.wrapping_sub(words::ALL.len()), words::ALL.len().wrapping_sub(from)),
+        };
+        let batch = &mut self.batch;
+        let mark = batch.mark();
+        let decoder = Decoder { request, words, shift, signal };
+        let mut row = decoder.record(batch, span.clone(), metric).inspect_err(|_| batch.cut(mark))?;
+        let number = match self.scope {
+            Some(number) => number,
+            None => batch.append_scope(scope).ok_or(EditError::Full)?,
+        };
+        self.scope = Some(number);
+        row.scope = number;
+        batch.rows.push(row);
+        self.to = metric.map_or(span.end, |metric| metric.span.end);
+        Ok(())
+    }
+}
+
+fn scope(request: &[u8], group: &Group, source: &Arc<Source>) -> Scope {
+    let text = |span: &Range<usize>| String::from_utf8_lossy(&request[span.clone()]).into_owned();
+    let mut scope = Scope::new(source.clone());
+    scope.resource = attributes_of(request, group.resource.clone(), 1);
+    let details = &mut scope.resource_details;
+    let mut entities = Vec::new();
+    let mut reader = Reader::new(request, group.resource.clone());
+    while let Ok(Some(field)) = reader.next() {
+        match (field.number, field.value) {
+            (2, Raw::Varint(n)) => set(details, DROPPED, int(u64::from(n as u32))),
+            (3, Raw::Len(span)) => entities.push(entity(request, span)),
+            _ => {}
+        }
+    }
+    if !group.resource_schema.is_empty() {
+        set(details, SCHEMA, Value::Str(text(&group.resource_schema)));
+    }
+    if !entities.is_empty() {
+        details.push((ENTITIES.to_owned(), Value::Array(entities)));
+    }
+    let attributes = attributes_of(request, group.scope.clone(), 3);
+    let mut reader = Reader::new(request, group.scope.clone());
+    while let Ok(Some(field)) = reader.next() {
+        match (field.number, field.value) {
+            (1, Raw::Len(span)) if !span.is_empty() => set(&mut scope.scope, "name", Value::Str(text(&span))),
+            (2, Raw::Len(span)) if !span.is_empty() => set(&mut scope.scope, "version", Value::Str(text(&span))),
+            (4, Raw::Varint(n)) => set(&mut scope.scope, DROPPED, int(u64::from(n as u32))),
+            _ => {}
+        }
+    }
+    if !attributes.is_empty() {
+        scope.scope.push(("attributes".to_owned(), Value::Object(attributes)));
+    }
+    if !group.scope_schema.is_empty() {
+        set(&mut scope.scope, SCHEMA, Value::Str(text(&group.scope_schema)));
+    }
+    scope
+}
+
+pub(super) const DROPPED: &str = "dropped_attributes_count";
+pub(super) const SCHEMA: &str = "schema_url";
+pub(super) const ENTITIES: &str = "entity_refs";
+
+/// `EntityRef { 1 schema_url, 2 type, 3 id_keys, 4 description_keys }`
+fn entity(request: &[u8], span: Range<usize>) -> Value {
+    let mut members = Vec::new();
+    let (mut ids, mut descriptions) = (Vec::new(), Vec::new());
+    let mut reader = Reader::new(request, span);
+    while let Ok(Some(field)) = reader.next() {
+        let Raw::Len(span) = field.value else { continue };
+        let text = Value::Str(String::from_utf8_lossy(&request[span]).into_owned());
+        match field.number {
+            1 => set(&mut members, SCHEMA, text),
+            2 => set(&mut members, "type", text),
+            3 => ids.push(text),
+            4 => descriptions.push(text),
+            _ => {}
+        }
+    }
+    for (name, texts) in [("id_keys", ids), ("description_keys", descriptions)] {
+        if !texts.is_empty() {
+            members.push((name.to_owned(), Value::Array(texts)));
+        }
+    }
+    Value::Object(members)
+}
+
+/// Sets what a field says; a default says nothing.
+fn set(attributes: &mut Attributes, name: &str, value: Value) {
+    attributes.retain(|(known, _)| known != name);
+    if value != Value::Int(0) {
+        attributes.push((name.to_owned(), value));
+    }
+}

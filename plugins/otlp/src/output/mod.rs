@@ -1,0 +1,212 @@
+//! The `otlp` output: OTLP over gRPC or HTTP.
+//!
+//! # Settings
+//!
+//! | setting | default | |
+//! | --- | --- | --- |
+//! | `url` | | `http://host:4317`, `https://host/otlp`. HTTP: `/v1/logs`, `/v1/traces` or `/v1/metrics` is added |
+//! | `protocol` | by the port of `url` | `grpc` for 4317, `http` for all others |
+//! | `encoding` | `protobuf` | or `json`, with `http` only |
+//! | `compression` | `none` | `gzip`, `zstd` |
+//! | `auth`, `tls`, `headers`, `timeout` | | see [`suiro_sdk::http::ClientSettings`] |
+//!
+//! # Guarantee
+//!
+//! At least once. A delivery that was not answered is sent again; trace and span ids are the same then, so that most stores
+//! merge them.
+//!
+//! # What an answer means
+//!
+//! The protocol's own rules ([`answer`]): what it says must not be retried is not. A partial success says how many records
+//! were refused and not which: they are counted as `rejected_unidentified`, the request goes to the dead letter as
+//! ambiguous, and nothing is sent twice. One that refuses none is a warning.
+//!
+//! A delivery of several signals is as many requests; each has its own answer.
+
+mod answer;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use std::cell::RefCell;
+use std::ops::Range;
+
+use smallvec::SmallVec;
+use suiro_record::{Batch, Row, Signal};
+use suiro_sdk::http::{Client, FRAME, Request, verdicts};
+use suiro_sdk::settings::{Reported, Section};
+use suiro_sdk::{Delivering, Delivery, Outcome, Output, OutputSetup, StartError, Verdict};
+
+use self::settings::{Protocol, Settings};
+use crate::codec::answer::Encoding;
+use crate::codec::{encode, json};
+
+/// An answer is read so far.
+const ANSWER: usize = 64 << 10;
+
+const SIGNALS: [Signal; 3] = [Signal::Logs, Signal::Traces, Signal::Metrics];
+
+/// A record and its batch.
+type Record<'d> = (&'d Batch, &'d Row);
+
+/// The records of one signal, with their numbers in the delivery.
+struct Lane<'d> {
+    signal: Signal,
+    numbers: Vec<usize>,
+    records: Vec<Record<'d>>,
+}
+
+struct Otlp {
+    settings: Settings,
+    /// From the start on.
+    started: Option<Started>,
+}
+
+struct Started {
+    /// One for each of [`SIGNALS`]; they share connections.
+    clients: [Client; 3],
+    /// What a server warned of last: it is said once.
+    warning: RefCell<String>,
+}
+
+/// Reads the settings.
+pub(crate) fn build(settings: &Section) -> Result<Box<dyn Output>, Reported> {
+    Ok(Box::new(Otlp { settings: Settings::read(settings)?, started: None }))
+}
+
+// === impl Otlp ===
+
+impl Otlp {
+    async fn send(&self, delivery: &Delivery) -> Outcome {
+        let Some(started) = &self.started else {
+            return Outcome::Retry { why: "the output has not started".to_owned(), after: None, degraded: true };
+        };
+        let mut lanes: SmallVec<[Lane<'_>; 1]> = SmallVec::new();
+        for (number, (batch, row)) in delivery.records().enumerate() {
+            let at = lanes.iter().position(|lane| lane.signal == batch.signal).unwrap_or(lanes.len());
+            if at == lanes.len() {
+                lanes.push(Lane { signal: batch.signal, numbers: Vec::new(), records: Vec::new() });
+            }
+            lanes[at].numbers.push(number);
+            lanes[at].records.push((batch, row));
+        }
+        if let [lane] = lanes.as_slice() {
+            return self.request(started, lane.signal, &lane.records).await;
+        }
+        let mut outcomes = Vec::new();
+        for lane in &lanes {
+            self.send_lane(started, lane, &mut outcomes).await;
+        }
+        join(outcomes)
+    }
+
+    /// Sends the records of one of several signals, in halves where the other side wants less at once.
+    async fn send_lane(&self, started: &Started, lane: &Lane<'_>, outcomes: &mut Vec<(Vec<usize>, Outcome)>) {
+        let mut todo: Vec<Range<usize>> = std::iter::once(0..lane.records.len()).collect();
+        while let Some(part) = todo.pop() {
+            match self.request(started, lane.signal, &lane.records[part.clone()]).await {
+                Outcome::TooLarge if part.len() > 1 => {
+                    let middle = part.start + part.len() / 2;
+                    todo.extend([middle..part.end, part.start..middle]);
+                }
+                outcome => outcomes.push((lane.numbers[part].to_vec(), outcome)),
+            }
+        }
+    }
+
+    /// Sends one request.
+    async fn request(&self, started: &Started, signal: Signal, records: &[Record<'_>]) -> Outcome {
+        let client = &started.clients[signal as usize];
+        let mut body = client.buffer();
+        match (self.settings.protocol, self.settings.encoding) {
+            (Protocol::Grpc, _) => {
+                body.bytes.resize(FRAME, 0);
+                encode(signal, records.iter().copied(), &mut body.bytes);
+            }
+            (Protocol::Http, Encoding::Protobuf) => encode(signal, records.iter().copied(), &mut body.bytes),
+            (Protocol::Http, Encoding::Json) => {
+                let mut protobuf = client.buffer();
+                encode(signal, records.iter().copied(), &mut protobuf.bytes);
+                if let Err(error) = json::from_protobuf(signal, &protobuf.bytes, &mut body.bytes) {
+                    // What was just written is read: it can't be.
+                    let detail = format!("the request can't be written as JSON: {error}");
+                    return Outcome::Refused { reason: suiro_sdk::Reason::REJECTED, detail };
+                }
+            }
+        }
+        let judged = match self.settings.protocol {
+            Protocol::Grpc => match client.call(service(signal), body, ANSWER).await {
+                Ok(answer) => answer::call(signal, &answer),
+                Err(failure) => return failure.into_outcome(),
+            },
+            Protocol::Http => {
+                let request = Request {
+                    method: reqwest::Method::POST,
+                    body,
+                    content_type: self.settings.content_type(),
+                    header: None,
+                    limit: ANSWER,
+                };
+                match client.send(request).await {
+                    Ok(answer) => answer::http(signal, self.settings.encoding, &answer),
+                    Err(failure) => return failure.into_outcome(),
+                }
+            }
+        };
+        if let Some(warning) = judged.warning {
+            started.warn(signal, warning);
+        }
+        judged.outcome
+    }
+}
+
+impl Output for Otlp {
+    fn signals(&self) -> &'static [Signal] {
+        &SIGNALS
+    }
+
+    fn start(&mut self, setup: &OutputSetup) -> Result<(), StartError> {
+        let Settings { client, protocol, .. } = &self.settings;
+        let ledger = setup.ledger.clone();
+        let first = match protocol {
+            Protocol::Grpc => Client::http2(client.clone(), ledger)?,
+            Protocol::Http => Client::new(client.clone(), ledger)?,
+        };
+        let road = |signal| first.to(self.settings.endpoints(signal));
+        let clients = SIGNALS.map(road);
+        self.started = Some(Started { clients, warning: RefCell::default() });
+        Ok(())
+    }
+
+    fn deliver<'a>(&'a self, delivery: &'a Delivery) -> Delivering<'a> {
+        Box::pin(self.send(delivery))
+    }
+}
+
+// === impl Started ===
+
+impl Started {
+    fn warn(&self, signal: Signal, warning: String) {
+        if *self.warning.borrow() != warning {
+            tracing::warn!("the server took all {} and says: {warning}", signal.name());
+            *self.warning.borrow_mut() = warning;
+        }
+    }
+}
+
+/// The method that takes a signal.
+fn service(signal: Signal) -> &'static str {
+    match signal {
+        Signal::Logs => "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+        Signal::Traces => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+        Signal::Metrics => "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+    }
+}
+
+/// One outcome of several, each of records with these numbers.
+fn join(outcomes: Vec<(Vec<usize>, Outcome)>) -> Outcome {
+    let mut all: Vec<(usize, Verdict)> =
+        outcomes.into_iter().flat_map(|(numbers, outcome)| verdicts(&numbers, outcome)).collect();
+    all.sort_by_key(|(number, _)| *number);
+    if all.is_empty() { Outcome::Delivered } else { Outcome::Partial(all) }
+}
