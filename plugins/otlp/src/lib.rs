@@ -4,6 +4,9 @@
 //! plugin that speaks OTLP, also those of other systems' OTLP roads.
 
 pub mod codec;
+mod input;
 
 /// Adds the plugins.
-pub fn register(_registry: &mut suiro_sdk::Registry) {}
+pub fn register(registry: &mut suiro_sdk::Registry) {
+    registry.input("otlp", input::ABOUT, input::build);
+}
