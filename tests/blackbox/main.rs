@@ -17,6 +17,7 @@ mod faults;
 mod hostile_servers;
 mod ledger;
 mod loki_faults;
+mod otlp_input;
 mod pipelines;
 mod pressure;
 mod records;
