@@ -103,6 +103,13 @@ impl Row {
         RootId(self.root)
     }
 
+    /// The same with a header: a map of nothing but header fields, each of its type. Where that is not known, see
+    /// [`Batch::set_header_map`].
+    #[must_use]
+    pub fn with_header(self, map: RootId) -> Self {
+        Row { header: map.0, ..self }
+    }
+
     /// Gives the record another body.
     pub fn set_root(&mut self, root: RootId) {
         self.root = root.0;

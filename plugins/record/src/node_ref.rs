@@ -47,6 +47,11 @@ impl<'a> NodeRef<'a> {
         }
     }
 
+    /// Whether it is `null`.
+    pub fn is_null(self) -> bool {
+        self.node().tag == Tag::Null
+    }
+
     /// The key it stands under.
     pub fn key(self) -> Option<&'a str> {
         let key = self.node().key;

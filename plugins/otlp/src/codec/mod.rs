@@ -3,19 +3,33 @@
 //! Requests are read and written as protobuf; JSON is translated to protobuf and from it ([`json`]), so that there is one
 //! mapping. The answers of the protocol are in [`answer`].
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use suiro_record::{Batch, Row, Scope, Signal, Source};
 
 pub mod answer;
+mod decode;
+mod encode;
+mod index;
 pub mod json;
+mod message;
+mod record;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod value;
+mod wire;
+mod words;
+
+pub use index::{MAX_NESTING, MAX_RECORDS};
 
 /// Why a request can't be read. Nothing of it becomes records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what} at byte {at}")]
 pub struct DecodeError {
     /// What is wrong.
-    pub what: &'static str,
+    pub what: Cow<'static, str>,
     /// Where, about: a byte of the request.
     pub at: usize,
 }
@@ -31,12 +45,11 @@ pub fn decode(
     source: &Arc<Source>,
     new_batch: &mut dyn FnMut(Arc<Scope>) -> Batch,
 ) -> Result<Vec<Batch>, DecodeError> {
-    let _ = (signal, request, source, new_batch);
-    Err(DecodeError { what: "not decoded yet", at: 0 })
+    decode::decode(signal, request, source, new_batch)
 }
 
 /// Appends records of one signal as one `Export*ServiceRequest` in protobuf. Records that follow one another share what
 /// stands above them: their resource, their scope, and what a metric says of all its points.
 pub fn encode<'a>(signal: Signal, records: impl IntoIterator<Item = (&'a Batch, &'a Row)>, out: &mut Vec<u8>) {
-    let _ = (signal, records.into_iter().count(), out);
+    encode::encode(signal, records, out);
 }
