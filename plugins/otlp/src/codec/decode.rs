@@ -10,7 +10,7 @@ use super::index::{Group, Index};
 use super::record::Decoder;
 use super::value::{attributes_of, int};
 use super::wire::{Raw, Reader, error};
-use super::{DecodeError, words};
+use super::{DecodeError, Decoded, words};
 
 /// The records of a request. See [`super::decode`].
 pub(super) fn decode(
@@ -18,17 +18,19 @@ pub(super) fn decode(
     mut request: Vec<u8>,
     source: &Arc<Source>,
     new_batch: &mut dyn FnMut(Arc<Scope>) -> Batch,
-) -> Result<Vec<Batch>, DecodeError> {
-    let index = Index::new(signal, &request)?;
+) -> Result<Decoded, DecodeError> {
+    let mut index = Index::new(signal, &request)?;
+    let groups = std::mem::take(&mut index.groups);
+    let records = std::mem::take(&mut index.records);
     let words = request.len();
     if signal != Signal::Logs {
         request.extend_from_slice(words::ALL.as_bytes());
     }
     let decoder = Decoder { request: &request, words, signal };
     let mut batches: Vec<Batch> = Vec::new();
-    for group in &index.groups {
+    for group in &groups {
         let scope = Arc::new(scope(&request, group, source));
-        for record in &index.records[group.records.clone()] {
+        for record in &records[group.records.clone()] {
             let metric = index.metrics.get(record.metric as usize);
             let add = |batch: &mut Batch| -> Result<(), EditError> {
                 let mark = batch.mark();
@@ -43,8 +45,10 @@ pub(super) fn decode(
                 continue;
             }
             let mut fresh = new_batch(scope.clone());
-            add(&mut fresh).map_err(|_| error("a record has more different keys than it may", record.span().start))?;
-            batches.push(fresh);
+            match add(&mut fresh) {
+                Ok(()) => batches.push(fresh),
+                Err(_) => index.refuse(1, error("a record has more different keys than it may", record.span().start)),
+            }
         }
     }
     // Mostly it is one batch, and the request becomes its heap.
@@ -54,7 +58,7 @@ pub(super) fn decode(
         }
         *first.heap_mut() = request;
     }
-    Ok(batches)
+    Ok(Decoded { batches, refused: index.refused, why: index.why })
 }
 
 fn scope(request: &[u8], group: &Group, source: &Arc<Source>) -> Scope {

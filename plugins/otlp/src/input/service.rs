@@ -128,11 +128,22 @@ impl Receiver {
         };
         let source = self.desk.origin();
         let mut new_batch = |scope| self.desk.batch(scope, signal);
-        let batches = codec::decode(signal, request, &source, &mut new_batch).map_err(|error| self.malformed(error))?;
+        let decoded = codec::decode(signal, request, &source, &mut new_batch).map_err(|error| self.malformed(error))?;
+        let codec::Decoded { batches, refused, why } = decoded;
+        let records: usize = batches.iter().map(Batch::len).sum();
+        if let Some(error) = &why
+            && records == 0
+        {
+            self.desk.turn_away(Reason::MALFORMED, refused);
+            return Err(Refusal::bad_request(format!("none of the {refused} records can be read: {error}")));
+        }
         // What the records take, in place of what the body took.
         room.resize(batches.iter().map(Batch::used).sum())?;
         self.desk.submit(room, batches, wire).wait(self.ack).await?;
-        Ok(PartialSuccess::default())
+        let Some(error) = why else { return Ok(PartialSuccess::default()) };
+        self.desk.turn_away(Reason::MALFORMED, refused);
+        let message = format!("{refused} of {} records can't be read: {error}", records + refused);
+        Ok(PartialSuccess { rejected: i64::try_from(refused).unwrap_or(i64::MAX), message })
     }
 
     fn malformed(&self, error: DecodeError) -> Refusal {
