@@ -11,9 +11,12 @@ pub fn all() -> Registry {
     suiro_filters::register(&mut registry);
     suiro_files::register(&mut registry);
     suiro_http::register(&mut registry);
+    suiro_jaeger::register(&mut registry);
+    suiro_zipkin::register(&mut registry);
     suiro_loki::register(&mut registry);
     suiro_otlp::register(&mut registry);
     suiro_elasticsearch::register(&mut registry);
+    suiro_statsd::register(&mut registry);
     #[cfg(feature = "wasm")]
     suiro_wasm::register(&mut registry);
     registry

@@ -23,6 +23,7 @@ mod pressure;
 mod records;
 mod rotation;
 mod shutdown;
+mod statsd;
 mod tls;
 #[cfg(feature = "wasm")]
 mod wasm;

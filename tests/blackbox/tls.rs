@@ -16,7 +16,7 @@ use crate::records::{TAIL_JSON, assert_numbered, numbered};
 
 /// Ends TLS before a plain server, for as long as the test runs. Its `https://` URL, and its certificate, which is its own
 /// authority.
-fn tls_before(url: &str) -> (String, String) {
+pub(crate) fn tls_before(url: &str) -> (String, String) {
     let key = KeyPair::generate().unwrap();
     let certificate = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().self_signed(&key).unwrap();
     let server_key = PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap();

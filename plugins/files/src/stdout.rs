@@ -2,7 +2,7 @@
 //!
 //! | setting | what it does |
 //! | --- | --- |
-//! | `format` | `"json"` (default), `"raw"` (the text as it was read, where a record is nothing but that), `"pretty"` (time, tag, record) |
+//! | `format` | `"json"` (default), `"raw"` (the text as it was read, where a record is nothing but that), `"pretty"` (time, tag, record), `"full"` (all there is, as JSON) |
 //!
 //! A delivery is written in one piece, so that lines of two outputs don't mix. When nobody reads any more (`suiro run |
 //! head`), no attempt can ever succeed: the records are refused as `stdout_closed` and set aside, the other outputs go on,
@@ -44,7 +44,8 @@ pub(crate) fn build(section: &Section) -> Result<Box<dyn Output>, Reported> {
 }
 
 fn read_format(section: &Section) -> Format {
-    Format::read(section, &[("json", Format::Json), ("raw", Format::Raw), ("pretty", Format::Pretty)])
+    let choices = [("json", Format::Json), ("raw", Format::Raw), ("pretty", Format::Pretty), ("full", Format::Full)];
+    Format::read(section, &choices)
 }
 
 fn write_stdout(bytes: &[u8]) -> io::Result<()> {

@@ -87,6 +87,18 @@ impl Assembly<'_> {
         self.add(key, node).map(drop)
     }
 
+    /// Adds a text that is not in the heap yet.
+    pub fn put_text(&mut self, key: Key<'_>, text: &str) -> Result<(), EditError> {
+        let (off, len) = self.batch.push_heap(text.as_bytes())?;
+        self.add(key, Node::text(Tag::Str, RAW, off, len)).map(drop)
+    }
+
+    /// Adds bytes that are not in the heap yet.
+    pub fn put_bytes(&mut self, key: Key<'_>, bytes: &[u8]) -> Result<(), EditError> {
+        let (off, len) = self.batch.push_heap(bytes)?;
+        self.add(key, Node::text(Tag::Bytes, 0, off, len)).map(drop)
+    }
+
     /// Opens a map in the container that is open.
     pub fn open_map(&mut self, key: Key<'_>) -> Result<(), EditError> {
         self.open(key, Tag::Object)
@@ -231,6 +243,18 @@ mod tests {
         assert_eq!(get("in.l[0]").to_value(), Value::Bytes(vec![0xff]));
         assert_eq!(get("in.u").as_f64(), Some(u64::MAX as f64));
         assert_eq!(batch.body(batch.rows[0].root()).wire(), Some(HEAP));
+    }
+
+    #[test]
+    fn texts_may_come_from_elsewhere() {
+        let mut batch = batch();
+        let mut map = batch.assemble().unwrap();
+        map.put_text(Key::Name("text"), "é\"").unwrap();
+        map.put_bytes(Key::Name("bytes"), &[0, 255]).unwrap();
+        let root = map.finish(None).unwrap();
+        batch.rows.push(Row::new(root, 0, 15, 16));
+        assert_eq!(json(&batch, 1), r#"{"text":"é\"","bytes":"AP8="}"#);
+        assert_eq!(json(&batch, 0), JSON);
     }
 
     #[test]

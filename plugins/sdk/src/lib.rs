@@ -32,6 +32,7 @@ pub mod registry;
 pub mod reroute;
 pub mod serve;
 pub mod settings;
+pub mod spans;
 pub mod tag;
 pub mod time;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use suiro_record::{Batch, Row, Scope, Source, Value};
 use suiro_sdk::Metrics;
-use suiro_wasm::{Allowance, Bounds, Format, Instance, Load, Metering, Sandbox, Surroundings};
+use suiro_wasm::{Allowance, Bounds, Format, Instance, Load, Metering, Sandbox, Surroundings, Wanted};
 
 const RECORDS: usize = 1000;
 
@@ -107,7 +107,7 @@ fn bench(c: &mut Criterion) {
         let path = folder.path().join("guest.wasm");
         std::fs::write(&path, wat::parse_str(guest(record)).expect("the guests are sound"))
             .expect("the folder takes it");
-        let load = Load { path, abi: None, function: None, sha256: None };
+        let load = Load { path, wanted: Wanted::default() };
         let program =
             Arc::new(load.check().and_then(|checked| checked.compile(Metering::Time, None)).expect("it loads"));
         let around = Surroundings::new("bench".into(), &Value::Object(vec![]), Arc::new(Metrics::default()), |_, _| {});

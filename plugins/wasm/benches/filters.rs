@@ -8,7 +8,7 @@ use std::time::Duration;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use suiro_record::{Batch, Row, Scope, Source, Value};
 use suiro_sdk::Metrics;
-use suiro_wasm::{Allowance, Bounds, Format, Instance, Load, Metering, Sandbox, Surroundings};
+use suiro_wasm::{Allowance, Bounds, Format, Instance, Load, Metering, Sandbox, Surroundings, Wanted};
 
 const RECORDS: usize = 1000;
 
@@ -49,7 +49,7 @@ fn bench(c: &mut Criterion) {
         ("all", batch(1, false)),
     ];
     for module in ["redact", "redact-c"] {
-        let load = Load { path: dist.join(format!("{module}.wasm")), abi: None, function: None, sha256: None };
+        let load = Load { path: dist.join(format!("{module}.wasm")), wanted: Wanted::default() };
         let program =
             Arc::new(load.check().and_then(|checked| checked.compile(Metering::Time, None)).expect("it loads"));
         for (name, source) in &sources {

@@ -1,22 +1,24 @@
-//! Compiled modules, kept on disk: `data_dir/wasm-cache/<key>.cwasm`.
+//! Compiled modules, kept on disk: `data_dir/wasm-cache/<key>.cwasm`; and what was fetched, `<sha256>.fetched`.
 //!
-//! The key is a hash of the module's bytes, the version of the runtime, and how it compiles. The file is what the runtime
+//! What was fetched is named by its own hash, which is compared at each use. Of what was compiled, the key is a hash of the module's bytes, the version of the runtime, and how it compiles. The file is what the runtime
 //! serialised, and a SHA-256 of the key and that behind it. What is loaded is machine code, so a file is believed only
 //! where nobody but this agent's user could have written it: the folder is that user's and has mode 0700, and the hash is
-//! right. Everything else is compiled anew: the cache can be deleted at any time.
+//! right. Everything else is compiled anew: the cache can be deleted at any time, and what was fetched is fetched again.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use sha2::{Digest as _, Sha256};
 use wasmtime::{Engine, Module};
 
 use crate::engine;
+use crate::inspect::MAX_MODULE;
 use crate::program::hex;
 
-/// Files that are kept; the oldest go.
+/// Files of each kind that are kept; the oldest go.
 const KEPT: usize = 64;
 /// Length of the hash at the end of a file.
 const HASH: usize = 32;
@@ -46,11 +48,35 @@ impl Cache {
         if let Err(error) = module
             .serialize()
             .map_err(|error| error.to_string())
-            .and_then(|code| self.keep(&path, &key, &code).map_err(|error| error.to_string()))
+            .and_then(|code| self.keep(&path, &[&code, &hash_of(&key, &code)]).map_err(|error| error.to_string()))
         {
             tracing::warn!(folder = %self.folder.display(), "the compiled module is not kept: {error}; it is compiled again at the next start");
         }
         Ok(module)
+    }
+
+    /// What was fetched and has that hash.
+    pub(crate) fn fetched(&self, sha256: &[u8; 32]) -> Option<Vec<u8>> {
+        let file = std::fs::File::open(self.path_of_fetched(sha256)).ok()?;
+        let mut bytes = Vec::new();
+        file.take(MAX_MODULE as u64 + 1).read_to_end(&mut bytes).ok()?;
+        if Sha256::digest(&bytes).as_slice() != sha256 {
+            return None;
+        }
+        // What is in use is not among the oldest.
+        let _ = std::fs::File::open(self.path_of_fetched(sha256)).and_then(|file| file.set_modified(SystemTime::now()));
+        Some(bytes)
+    }
+
+    /// Keeps what was fetched and has that hash.
+    pub(crate) fn keep_fetched(&self, sha256: &[u8; 32], bytes: &[u8]) {
+        if let Err(error) = self.keep(&self.path_of_fetched(sha256), &[bytes]) {
+            tracing::warn!(folder = %self.folder.display(), "what was fetched is not kept: {error}; it is fetched again at the next start");
+        }
+    }
+
+    fn path_of_fetched(&self, sha256: &[u8; 32]) -> PathBuf {
+        self.folder.join(format!("{}.fetched", hex(sha256)))
     }
 
     fn load(&self, engine: &Engine, path: &Path, key: &[u8; 32]) -> Option<Module> {
@@ -65,7 +91,7 @@ impl Cache {
         deserialize(engine, code)
     }
 
-    fn keep(&self, path: &Path, key: &[u8; 32], code: &[u8]) -> std::io::Result<()> {
+    fn keep(&self, path: &Path, parts: &[&[u8]]) -> std::io::Result<()> {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
         if !is_private(&self.folder) {
             return Err(std::io::Error::other(
@@ -74,22 +100,27 @@ impl Cache {
         }
         let new = path.with_extension(format!("{}.new", std::process::id()));
         let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-        file.write_all(code)?;
-        file.write_all(&hash_of(key, code))?;
+        parts.iter().try_for_each(|part| file.write_all(part))?;
         std::fs::rename(&new, path)?;
-        self.thin_out()
+        self.thin_out(is_fetched(path))
     }
 
-    fn thin_out(&self) -> std::io::Result<()> {
+    fn thin_out(&self, fetched: bool) -> std::io::Result<()> {
         let mut files = Vec::new();
         for entry in std::fs::read_dir(&self.folder)? {
             let entry = entry?;
-            files.push((entry.metadata()?.modified()?, entry.path()));
+            if is_fetched(&entry.path()) == fetched {
+                files.push((entry.metadata()?.modified()?, entry.path()));
+            }
         }
         files.sort_unstable();
         let surplus = files.len().saturating_sub(KEPT);
         files.into_iter().take(surplus).try_for_each(|(_, path)| std::fs::remove_file(path))
     }
+}
+
+fn is_fetched(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "fetched")
 }
 
 /// Whether the folder is the agent's user's, and nobody else may do anything in it.
@@ -167,6 +198,26 @@ mod tests {
         std::fs::set_permissions(folder.path().join("wasm-cache"), open).unwrap();
         assert!(cache.load(&engine, &path, &key).is_none());
         cache.module(&engine, &bytes, &sha256).unwrap();
+    }
+
+    #[test]
+    fn what_was_fetched_is_compared_with_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::new(folder.path());
+        let hash = Sha256::digest("fetched").into();
+        assert!(cache.fetched(&hash).is_none());
+        cache.keep_fetched(&hash, b"fetched");
+        assert_eq!(cache.fetched(&hash).unwrap(), b"fetched");
+        std::fs::write(cache.path_of_fetched(&hash), "Fetched").unwrap();
+        assert!(cache.fetched(&hash).is_none());
+        // One kind does not push out the other.
+        for n in 0..KEPT + 3 {
+            cache.keep_fetched(&Sha256::digest(n.to_string()).into(), n.to_string().as_bytes());
+        }
+        let engine = engine::engine(Metering::Time).unwrap();
+        let bytes = wat::parse_str("(module)").unwrap();
+        cache.module(&engine, &bytes, &Sha256::digest(&bytes).into()).unwrap();
+        assert_eq!(std::fs::read_dir(folder.path().join("wasm-cache")).unwrap().count(), KEPT + 1);
     }
 
     #[test]

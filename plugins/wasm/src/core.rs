@@ -13,7 +13,7 @@ use crate::inspect::Refusal;
 use crate::instance::{Allowance, Failure, FailureKind, Instance, Sandbox};
 use crate::program::{Load, Program, hex};
 use crate::quarantine::{Quarantine, Turn};
-use crate::settings::Settings;
+use crate::settings::{Module, Settings};
 use crate::view::{Bounds, LogLevel, Surroundings, empty_batch};
 use crate::watch::Watch;
 
@@ -42,7 +42,8 @@ pub(crate) struct Core {
     cache: Cache,
     program: RwLock<Arc<Program>>,
     quarantine: Mutex<Quarantine>,
-    watch: Watch,
+    /// Of the file, where it is one.
+    watch: Option<Watch>,
     said: Mutex<Option<Instant>>,
 }
 
@@ -76,8 +77,17 @@ impl Core {
                 LogLevel::Info => tracing::info!(filter = %own, "{line}"),
                 LogLevel::Debug => tracing::debug!(filter = %own, "{line}"),
             });
-        let watch = Watch::of(&settings.load.path);
-        let program = Arc::new(settings.checked.compile(Metering::Time, Some(&cache))?);
+        let (watch, program) = match &settings.module {
+            Module::File { load, checked } => {
+                (Some(Watch::of(&load.path)), checked.compile(Metering::Time, Some(&cache))?)
+            }
+            Module::Remote(remote) => {
+                let checked = remote.obtain(&cache)?;
+                checked.fits(settings.memory)?;
+                (None, checked.compile(Metering::Time, Some(&cache))?)
+            }
+        };
+        let program = Arc::new(program);
         let core = Core {
             metrics: FilterMetrics::new(setup),
             around: Arc::new(around),
@@ -110,7 +120,7 @@ impl Core {
 
     fn sandbox(&self) -> Sandbox {
         let Settings { memory, format, .. } = *self.settings;
-        Sandbox { memory, bounds: Bounds::default(), format }
+        Sandbox { memory: memory.as_usize(), bounds: Bounds::default(), format }
     }
 
     /// Whether an instance of it gets ready, and bears a batch without records.
@@ -125,23 +135,23 @@ impl Core {
 
     /// If the file is another one than before, has it loaded on another thread; the instances change over when that is done.
     pub(crate) fn look_for_changes(self: &Arc<Self>, now: Instant) {
-        if !self.watch.has_changed(now) {
+        let (Module::File { load, .. }, Some(watch)) = (&self.settings.module, &self.watch) else { return };
+        if !watch.has_changed(now) {
             return;
         }
-        let core = self.clone();
+        let (core, load) = (self.clone(), load.clone());
         let thread = std::thread::Builder::new().name("wasm:load".to_owned()).spawn(move || {
-            core.reload();
-            core.watch.done();
+            core.reload(&load);
+            core.watch.iter().for_each(Watch::done);
         });
         if let Err(error) = thread {
             tracing::warn!(filter = %self.name(), "no thread to be had for loading the module: {error}");
-            self.watch.done();
+            watch.done();
         }
     }
 
-    fn reload(&self) {
-        let path = self.settings.load.path.display();
-        let load: &Load = &self.settings.load;
+    fn reload(&self, load: &Load) {
+        let path = load.path.display();
         let loaded = load.check().and_then(|checked| {
             if checked.sha256 == self.program().sha256 {
                 return Ok(None);

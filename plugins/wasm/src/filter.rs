@@ -125,7 +125,7 @@ impl WasmFilter {
     /// Whether it has grown so much that a fresh one is better: most of what it may have, and far more than it needs.
     fn is_swollen(&self, instance: &Instance) -> bool {
         let memory = instance.memory();
-        memory > self.core.settings.memory / 4 * 3 && memory > 2 * instance.memory_at_first()
+        memory > self.core.settings.memory.as_usize() / 4 * 3 && memory > 2 * instance.memory_at_first()
     }
 
     fn let_go(&mut self) {

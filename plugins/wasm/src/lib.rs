@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `inspect` | what a module is, without compiling it |
 //! | `program`, `cache`, `engine` | compiling, and keeping what was compiled |
+//! | `remote` | fetching what is no file: `https://`, OCI registries |
 //! | [`view`] | the functions a guest may call, and what a call did; knows nothing of WebAssembly |
 //! | `link`, `wasi`, `fluentbit` | those functions, and others', as a module imports them |
 //! | `instance` | a guest that runs, and calls of it |
@@ -28,6 +29,7 @@ mod limits;
 mod link;
 mod program;
 mod quarantine;
+mod remote;
 mod settings;
 mod sorted;
 mod wasi;
@@ -52,7 +54,7 @@ pub use crate::instance::{Allowance, Failure, FailureKind, Host, Instance, Sandb
 #[doc(hidden)]
 pub use crate::link::call;
 pub use crate::link::{FUNCTIONS, Function, MODULE, Ty};
-pub use crate::program::{Checked, Load, Program, hex};
+pub use crate::program::{Checked, Load, Program, Wanted, hex};
 pub use crate::view::{Bounds, Effects, Fate, LogLevel, Surroundings, View};
 
 use crate::core::Core;
@@ -90,7 +92,8 @@ struct Wasm {
 impl FilterFactory for Wasm {
     fn start(&self, setup: FilterSetup) -> Result<(), StartError> {
         let core = Core::start(self.settings.clone(), &setup).map_err(|refusal| {
-            StartError(format!("filter `{}`: {}: {refusal}", setup.name, self.settings.load.path.display()))
+            let help = if refusal.help.is_empty() { String::new() } else { format!("; {}", refusal.help) };
+            StartError(format!("filter `{}`: {}: {refusal}{help}", setup.name, self.settings.module))
         })?;
         // Starting twice leaves it as it is.
         let _ = self.core.set(Arc::new(core));

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use sha2::{Digest as _, Sha256};
+use suiro_sdk::settings::ByteSize;
 use wasmtime::{Engine, InstancePre, Linker, Module};
 
 use crate::cache::Cache;
@@ -12,16 +13,23 @@ use crate::inspect::{Abi, Inspection, Interface, MAX_MODULE, Refusal};
 use crate::instance::Host;
 use crate::{fluentbit, link, wasi};
 
-/// What is to be loaded, and how.
+/// A file that is to be loaded.
 #[derive(Clone, Debug)]
 pub struct Load {
     /// The file.
     pub path: PathBuf,
+    /// What it has to be.
+    pub wanted: Wanted,
+}
+
+/// What a module has to be.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
     /// The interface, where it is not to be found out.
     pub abi: Option<Abi>,
     /// `function_name`, of Fluent Bit's interface.
     pub function: Option<String>,
-    /// What the file's SHA-256 must be.
+    /// What its SHA-256 must be.
     pub sha256: Option<[u8; 32]>,
 }
 
@@ -62,13 +70,21 @@ impl Load {
 
     /// Reads the file and checks all that can be checked without compiling it.
     pub fn check(&self) -> Result<Checked, Refusal> {
-        let bytes = self.read()?;
+        self.wanted.check(self.read()?)
+    }
+}
+
+// === impl Wanted ===
+
+impl Wanted {
+    /// Checks all of a module that can be checked without compiling it.
+    pub(crate) fn check(&self, bytes: Vec<u8>) -> Result<Checked, Refusal> {
         let sha256: [u8; 32] = Sha256::digest(&bytes).into();
         if let Some(wanted) = self.sha256
             && wanted != sha256
         {
             let message = format!("its SHA-256 is {}, `sha256` says {}", hex(&sha256), hex(&wanted));
-            return Err(Refusal::new(message, "the file is another one than was pinned"));
+            return Err(Refusal::new(message, "it is another one than was pinned"));
         }
         let inspection = Inspection::of(&bytes)?;
         let interface = inspection.interface(self.abi, self.function.as_deref())?;
@@ -84,6 +100,22 @@ impl Load {
 // === impl Checked ===
 
 impl Checked {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Whether it can start with that much memory.
+    pub(crate) fn fits(&self, memory: ByteSize) -> Result<(), Refusal> {
+        match self.inspection.memory {
+            Some(start) if start > memory.bytes() => {
+                let wants = ByteSize(start.next_multiple_of(1 << 20));
+                let message = format!("it starts with {wants} of memory, and may have {memory}");
+                Err(Refusal::new(message, format!("set memory = \"{wants}\" or more")))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Compiles it, or takes what was compiled before. Takes seconds for large modules: not for a worker's thread.
     pub fn compile(&self, metering: Metering, cache: Option<&Cache>) -> Result<Program, Refusal> {
         let refused = |error: String| Refusal::new(format!("it can't be compiled: {error}"), "");
@@ -159,4 +191,16 @@ pub fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+/// A SHA-256 of 64 hexadecimal digits.
+pub(crate) fn from_hex(text: &str) -> Option<[u8; 32]> {
+    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let mut digest = [0; 32];
+    for (at, byte) in digest.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).ok()?;
+    }
+    Some(digest)
 }

@@ -8,20 +8,28 @@ use suiro_sdk::settings::{ByteSize, Data, Reported, Section, Value};
 
 use crate::fluentbit::Format;
 use crate::inspect::{Abi, Refusal};
-use crate::program::{Checked, Load};
+use crate::program::{Checked, Load, Wanted, from_hex};
+use crate::remote::Remote;
 
-/// The settings, and the module they name.
+/// The settings, and the module they name where it is a file.
 pub(crate) struct Settings {
-    pub(crate) load: Load,
-    pub(crate) checked: Checked,
+    pub(crate) module: Module,
     pub(crate) config: Tree,
     pub(crate) on_error: OnError,
-    /// Bytes of memory of an instance.
-    pub(crate) memory: usize,
+    /// Of an instance.
+    pub(crate) memory: ByteSize,
     /// Time of a call with up to a thousand records.
     pub(crate) timeout: Duration,
     pub(crate) lifetime: Lifetime,
     pub(crate) format: Format,
+}
+
+/// Where the module is.
+pub(crate) enum Module {
+    /// In a file, which was read.
+    File { load: Load, checked: Checked },
+    /// Somewhere else: it is fetched when the filter starts.
+    Remote(Remote),
 }
 
 /// What becomes of records that the guest could not deal with.
@@ -55,7 +63,6 @@ pub(crate) fn read(section: &Section) -> Result<Settings, Reported> {
             None
         }
     };
-    let path = module.as_ref().and_then(|value| Some(value.resolve_path(value.text("the path of a .wasm file").ok()?)));
     let abi = section.choice("abi", &[("suiro_v1", Abi::SuiroV1), ("fluentbit", Abi::FluentBit)]);
     let function = section.get::<String>("function_name");
     let format = section.choice("event_format", &[("json", Format::Json), ("msgpack", Format::MessagePack)]);
@@ -78,26 +85,44 @@ pub(crate) fn read(section: &Section) -> Result<Settings, Reported> {
     // How Fluent Bit's runtime divides the memory: here a guest has `memory`, and a stack of a fixed size.
     section.known("wasm_heap_size");
     section.known("wasm_stack_size");
+    let is_remote = module.as_ref().and_then(Value::as_str).is_some_and(Remote::is_one);
+    let sha256 = sha256.transpose();
+    let remote = match &module {
+        Some(module) if is_remote => {
+            let sha256 = sha256?;
+            Some(Remote::read(section, module, Wanted { abi, function: function.clone(), sha256 }))
+        }
+        _ => {
+            for setting in ["auth", "tls", "fetch_timeout"].into_iter().filter(|setting| section.has(setting)) {
+                let message = format!("`{setting}` is for a module that is fetched, and this one is a file");
+                section.error_at(setting, message, "leave it out, or write https:// or oci:// in `module`");
+            }
+            None
+        }
+    };
     section.finish()?;
 
-    let (Some(module), Some(path)) = (module, path) else { return Err(section.missing("module", "\"filter.wasm\"")) };
-    let load = Load { path, abi, function, sha256: sha256.transpose()? };
-    let checked = load.check().map_err(|refusal| {
-        let absent = !load.path.exists();
-        let help = if absent { "relative paths start at the folder of the configuration file" } else { &refusal.help };
-        module.error(format!("{}: {}", load.path.display(), refusal.message), help)
-    })?;
-    if checked.inspection.memory.is_some_and(|start| start > memory.bytes()) {
-        let wants = ByteSize(checked.inspection.memory.unwrap_or(0).next_multiple_of(1 << 20));
-        let message = format!("{}: it starts with {wants} of memory, and may have {memory}", load.path.display());
-        return Err(module.error(message, format!("set memory = \"{wants}\" or more")));
-    }
+    let module = match (remote, module) {
+        (Some(remote), _) => Module::Remote(remote?),
+        (None, Some(module)) => {
+            let path = module.resolve_path(module.text("the path of a .wasm file")?);
+            let load = Load { path, wanted: Wanted { abi, function, sha256: sha256? } };
+            let refused = |refusal: Refusal| {
+                let absent = !load.path.exists();
+                let help =
+                    if absent { "relative paths start at the folder of the configuration file" } else { &refusal.help };
+                module.error(format!("{}: {}", load.path.display(), refusal.message), help)
+            };
+            let checked = load.check().and_then(|checked| checked.fits(memory).map(|()| checked)).map_err(refused)?;
+            Module::File { load, checked }
+        }
+        (None, None) => return Err(section.missing("module", "\"filter.wasm\"")),
+    };
     Ok(Settings {
-        load,
-        checked,
+        module,
         config: config.transpose()?.unwrap_or_else(|| Tree::Object(Vec::new())),
         on_error: on_error.transpose()?.unwrap_or(OnError::DeadLetter),
-        memory: memory.as_usize(),
+        memory,
         timeout,
         lifetime,
         format: format.unwrap_or(Format::Json),
@@ -140,17 +165,7 @@ impl OnError {
 fn digest(value: &Value) -> Result<[u8; 32], Reported> {
     const WHAT: &str = "64 hexadecimal digits, as `sha256sum` prints them";
     let text = value.text(WHAT)?;
-    let mut digest = [0; 32];
-    let sound = text.len() == 64
-        && text.is_ascii()
-        && digest.iter_mut().enumerate().all(|(i, byte)| match u8::from_str_radix(&text[2 * i..2 * i + 2], 16) {
-            Ok(number) => {
-                *byte = number;
-                true
-            }
-            Err(_) => false,
-        });
-    if sound { Ok(digest) } else { Err(value.expected(WHAT)) }
+    from_hex(text).ok_or_else(|| value.expected(WHAT))
 }
 
 /// All of a section as a map, as it stands in a filter's `config`.
@@ -176,4 +191,13 @@ fn tree(value: &Value) -> Result<Tree, Reported> {
             return Err(value.expected("a text, a number, a boolean, a list or a table; write dates in quotes"));
         }
     })
+}
+
+impl std::fmt::Display for Module {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Module::File { load, .. } => write!(f, "{}", load.path.display()),
+            Module::Remote(remote) => write!(f, "{remote}"),
+        }
+    }
 }

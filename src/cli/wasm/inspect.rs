@@ -43,7 +43,7 @@ pub(super) fn inspect(args: &InspectArgs) -> Result<ExitCode, Stop> {
         Err(refusal) => refusals.push(refusal),
         Ok(inspection) => {
             let _ = writeln!(text, "sha256     {}", hex(&Sha256::digest(&module)));
-            let (interface, wrong) = inspection.examine(load.abi, load.function.as_deref());
+            let (interface, wrong) = inspection.examine(load.wanted.abi, load.wanted.function.as_deref());
             refusals = wrong;
             let interface = match &interface {
                 Some(Interface::SuiroV1) => "suiro_v1".to_owned(),

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use clap::{Args, Subcommand, ValueEnum};
 use suiro_sdk::Metrics;
 use suiro_wasm::{
-    Abi, Bounds, Checked, Format, Interface, Load, LogLevel, Metering, Program, Refusal, Sandbox, Surroundings,
+    Abi, Bounds, Checked, Format, Interface, Load, LogLevel, Metering, Program, Refusal, Sandbox, Surroundings, Wanted,
 };
 
 use super::EXIT_USAGE;
@@ -157,7 +157,7 @@ impl FileArgs {
             AbiName::SuiroV1 => Abi::SuiroV1,
             AbiName::FluentBit => Abi::FluentBit,
         });
-        Load { path: self.module.clone(), abi, function: self.function.clone(), sha256: None }
+        Load { path: self.module.clone(), wanted: Wanted { abi, function: self.function.clone(), sha256: None } }
     }
 
     /// The module's name, as far as it says something: that of the file.

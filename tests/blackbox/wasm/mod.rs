@@ -3,6 +3,7 @@
 mod fluentbit;
 pub(crate) mod guests;
 mod hostile;
+mod remote;
 mod works;
 
 use suiro_test_servers::Elasticsearch;

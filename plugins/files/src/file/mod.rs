@@ -3,7 +3,7 @@
 //! | setting | what it does |
 //! | --- | --- |
 //! | `path` | the file; a template, such as `"/var/log/app/{@file.name}-{@time:%Y-%m-%d}.log"`. Folders are made. Relative paths start at the configuration file |
-//! | `format` | `"json"` (default) or `"raw"`: the text as it was read, where a record is nothing but that |
+//! | `format` | `"json"` (default), `"raw"`: the text as it was read, where a record is nothing but that, or `"full"`: all there is, as JSON |
 //! | `rotate` | `{ max_size = "100MiB", keep = 5 }`: a file that would grow beyond is renamed to `.1`, that to `.2`, and so on |
 //! | `fsync` | `"never"` (default) or `"batch"`: whether the disk is waited for. Without it a crash of the agent loses and doubles nothing, a power failure may |
 //!
@@ -28,6 +28,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use suiro_record::Signal;
 use suiro_sdk::lang::{Destination, check};
 use suiro_sdk::ledger::{OutputLedger, add};
 use suiro_sdk::output::Delivering;
@@ -73,7 +74,7 @@ impl FileOutput {
             Some(value) => Destination::read_checked(&value, check::file_path),
             None => Err(section.missing("path", r#""/var/log/suiro/app.log""#)),
         };
-        let format = Format::read(section, &[("json", Format::Json), ("raw", Format::Raw)]);
+        let format = Format::read(section, &[("json", Format::Json), ("raw", Format::Raw), ("full", Format::Full)]);
         let rotate = section.section("rotate").map(|rotate| {
             let max_size = rotate.require::<ByteSize>("max_size", r#""100MiB""#);
             let keep = rotate.within("keep", 0..=1000_u32).unwrap_or(5);
@@ -194,6 +195,10 @@ impl FileOutput {
 }
 
 impl Output for FileOutput {
+    fn signals(&self) -> &'static [Signal] {
+        &[Signal::Logs, Signal::Traces, Signal::Metrics]
+    }
+
     fn start(&mut self, setup: &OutputSetup) -> Result<(), StartError> {
         self.ledger = OnceLock::from(setup.ledger.clone());
         Ok(())

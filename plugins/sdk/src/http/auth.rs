@@ -29,7 +29,7 @@ pub enum Auth {
 
 impl Auth {
     /// Reads the setting `auth`, if it is there. `api_key` is one of the ways where `with_api_key`.
-    pub(super) fn read(settings: &Section, with_api_key: bool) -> Result<Option<Auth>, Reported> {
+    pub fn read(settings: &Section, with_api_key: bool) -> Result<Option<Auth>, Reported> {
         let Some(auth) = settings.section("auth") else {
             // There, but not a table: that is reported already, and the request must not go without.
             return if settings.has("auth") {
@@ -78,7 +78,7 @@ impl Auth {
     }
 
     /// The value of `Authorization`, marked so that nothing prints it.
-    pub(super) fn header(&self) -> Option<HeaderValue> {
+    pub fn header(&self) -> Option<HeaderValue> {
         let text = match self {
             Auth::Basic { user, password } => {
                 format!("Basic {}", STANDARD.encode(format!("{user}:{}", password.expose())))

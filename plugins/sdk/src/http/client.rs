@@ -146,7 +146,7 @@ impl Client {
 }
 
 /// reqwest asks for one provider per process. Whoever comes second finds ours, or the one an embedder chose.
-fn install_provider() {
+pub(super) fn install_provider() {
     static INSTALLED: OnceLock<()> = OnceLock::new();
     INSTALLED.get_or_init(|| {
         let _ = rustls::crypto::ring::default_provider().install_default();

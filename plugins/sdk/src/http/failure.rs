@@ -22,7 +22,9 @@ pub struct Failure {
 impl Failure {
     pub(super) fn new(error: reqwest::Error) -> Self {
         let unsent = error.is_connect() || error.is_builder();
-        let what = if error.is_timeout() {
+        let what = if error.is_redirect() {
+            "a redirect is not followed"
+        } else if error.is_timeout() {
             "no answer in time"
         } else if unsent {
             "can't connect"
@@ -31,7 +33,7 @@ impl Failure {
         };
         // The innermost error says what happened, those around it only where.
         let mut cause = error.source();
-        let mut degraded = false;
+        let mut degraded = error.is_redirect();
         let mut inner = None;
         while let Some(error) = cause {
             degraded |= is_tls(error);

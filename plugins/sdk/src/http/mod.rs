@@ -1,12 +1,13 @@
-//! The HTTP client that outputs share.
+//! The HTTP client that outputs share, and a [`Fetcher`] of documents.
 //!
 //! # Constraints
 //!
 //! - The other side is not trusted. Of an answer, at most what the caller asks for is read (`limit`), then the connection
 //!   is dropped; what is quoted of it in logs and dead letters is cleaned and at most [`EXCERPT`] characters long.
 //! - A request either ends within `timeout`, body of the answer included, or counts as failed.
-//! - No redirect is followed: a body of records goes only where the configuration says. No proxy is taken from the
-//!   environment: an agent's environment is its host's, and what leaves by a proxy should be written down.
+//! - No redirect is followed: a body of records goes only where the configuration says. (A [`Fetcher`] sends none, and does
+//!   follow them.) No proxy is taken from the environment: an agent's environment is its host's, and what leaves by a proxy
+//!   should be written down.
 //! - HTTP/1.1 with kept connections, `TCP_NODELAY`. One delivery is one request; multiplexing would buy nothing.
 //! - A body is built in a [`Buffer`] whose memory goes round, and is handed to the socket as it stands there.
 //! - TLS is rustls with ring. Trust is the system's (its certificates are read when the first `https` client is made), or
@@ -31,6 +32,7 @@ mod buffer;
 mod client;
 mod endpoint;
 mod failure;
+mod fetch;
 mod judge;
 mod retry_after;
 mod settings;
@@ -49,10 +51,11 @@ pub use self::buffer::{Buffer, Buffers};
 pub use self::client::{Client, Request};
 pub use self::endpoint::{Endpoint, Endpoints};
 pub use self::failure::Failure;
+pub use self::fetch::{Fetched, Fetcher, is_loopback};
 pub use self::judge::{judge, set_apart, verdicts};
 pub use self::retry_after::retry_after;
 pub use self::settings::{ClientSettings, Offer};
 pub use self::tls::Tls;
 pub(crate) use self::tls::read_file;
 
-pub use reqwest::header;
+pub use reqwest::{StatusCode, Url, header};

@@ -11,7 +11,7 @@ use crate::settings::{Reported, Section};
 /// Larger than any bundle of certificates.
 const MAX_BYTES: u64 = 4 << 20;
 
-/// TLS of an output.
+/// TLS of a client.
 ///
 /// | setting | what it does |
 /// | --- | --- |
@@ -30,7 +30,7 @@ pub struct Tls {
 
 impl Tls {
     /// Reads the setting `tls`, if it is there, files included.
-    pub(super) fn read(settings: &Section) -> Result<Option<Tls>, Reported> {
+    pub fn read(settings: &Section) -> Result<Option<Tls>, Reported> {
         let Some(tls) = settings.section("tls") else { return Ok(None) };
         let ca = tls.get::<PathBuf>("ca_file");
         let cert = tls.get::<PathBuf>("cert_file");
