@@ -16,6 +16,7 @@ fn batches(signal: Signal, request: &[u8]) -> Option<Vec<Batch>> {
         batch
     })
     .ok()
+    .map(|decoded| decoded.batches)
 }
 
 fn written(signal: Signal, batches: &[Batch]) -> Vec<u8> {

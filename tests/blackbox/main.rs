@@ -19,6 +19,7 @@ mod host_metrics;
 mod hostile_servers;
 mod ledger;
 mod loki_faults;
+mod otlp_input;
 mod otlp_output;
 mod pipelines;
 mod pressure;

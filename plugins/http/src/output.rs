@@ -2,6 +2,7 @@
 
 use reqwest::Method;
 use suiro_sdk::http::{Client, ClientSettings, Offer, Request, judge};
+use suiro_sdk::record::Signal;
 use suiro_sdk::settings::{Reported, Section};
 use suiro_sdk::{Delivering, Delivery, Outcome, Output, OutputSetup, StartError};
 
@@ -53,6 +54,10 @@ impl Http {
 }
 
 impl Output for Http {
+    fn signals(&self) -> &'static [Signal] {
+        &[Signal::Logs, Signal::Traces, Signal::Metrics]
+    }
+
     fn start(&mut self, setup: &OutputSetup) -> Result<(), StartError> {
         self.client = Some(Client::new(self.settings.clone(), setup.ledger.clone())?);
         Ok(())

@@ -98,6 +98,7 @@ fn batches(signal: Signal, request: &[u8]) -> Vec<Batch> {
         batch
     })
     .expect("a request")
+    .batches
 }
 
 fn written(signal: Signal, batches: &[Batch], out: &mut Vec<u8>) {

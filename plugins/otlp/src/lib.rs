@@ -4,9 +4,11 @@
 //! plugin that speaks OTLP, also those of other systems' OTLP roads.
 
 pub mod codec;
+mod input;
 mod output;
 
 /// Adds the plugins.
 pub fn register(registry: &mut suiro_sdk::Registry) {
+    registry.input("otlp", input::ABOUT, input::build);
     registry.output("otlp", "OpenTelemetry: OTLP over gRPC or HTTP, all signals", output::build);
 }

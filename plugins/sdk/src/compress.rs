@@ -106,7 +106,7 @@ impl std::fmt::Debug for Compressor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self.0 {
             Kind::None => "Compressor(none)",
-            Kind::Gzip(_) => "Compressor(gzip)",
+            Kind::Zlib(_) => "Compressor(zlib)",
             Kind::Zstd(_) => "Compressor(zstd)",
         })
     }

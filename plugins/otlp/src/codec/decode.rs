@@ -10,7 +10,7 @@ use super::index::{Group, Index, Metric};
 use super::record::Decoder;
 use super::value::{attributes_of, int};
 use super::wire::{Raw, Reader, error};
-use super::{DecodeError, words};
+use super::{DecodeError, Decoded, words};
 
 /// A batch that is being filled, and what of the request its heap is to be.
 struct Filling {
@@ -27,15 +27,17 @@ pub(super) fn decode(
     request: Vec<u8>,
     source: &Arc<Source>,
     new_batch: &mut dyn FnMut(Arc<Scope>) -> Batch,
-) -> Result<Vec<Batch>, DecodeError> {
-    let index = Index::new(signal, &request)?;
+) -> Result<Decoded, DecodeError> {
+    let mut index = Index::new(signal, &request)?;
+    let groups = std::mem::take(&mut index.groups);
+    let records = std::mem::take(&mut index.records);
     let mut filling: Vec<Filling> = Vec::new();
-    for group in &index.groups {
+    for group in &groups {
         let scope = Arc::new(scope(&request, group, source));
         if let Some(last) = filling.last_mut() {
             last.scope = None;
         }
-        for record in &index.records[group.records.clone()] {
+        for record in &records[group.records.clone()] {
             let metric = index.metrics.get(record.metric as usize);
             if let Some(last) = filling.last_mut().filter(|last| !last.batch.is_full())
                 && last.add(signal, &request, &scope, record.span(), metric).is_ok()
@@ -45,10 +47,10 @@ pub(super) fn decode(
             // The first has all of the request, others what their own records need.
             let from = if filling.is_empty() { 0 } else { metric.map_or(record.start as usize, |m| m.span.start) };
             let mut fresh = Filling { batch: new_batch(scope.clone()), from, to: from, scope: Some(0) };
-            fresh
-                .add(signal, &request, &scope, record.span(), metric)
-                .map_err(|_| error("a record has more different keys than it may", record.span().start))?;
-            filling.push(fresh);
+            match fresh.add(signal, &request, &scope, record.span(), metric) {
+                Ok(()) => filling.push(fresh),
+                Err(_) => index.refuse(1, error("a record has more different keys than it may", record.span().start)),
+            }
         }
     }
     let mut batches = Vec::with_capacity(filling.len());
@@ -69,7 +71,7 @@ pub(super) fn decode(
         *batch.heap_mut() = heap;
         batches.insert(0, batch);
     }
-    Ok(batches)
+    Ok(Decoded { batches, refused: index.refused, why: index.why })
 }
 
 // === impl Filling ===

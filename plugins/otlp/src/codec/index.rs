@@ -1,7 +1,7 @@
 //! The first pass over a request: everything in it is checked, and it is noted where the records stand. What comes after it
 //! can believe every length, every text and every type.
 //!
-//! Refused are: lengths beyond the end, wire types other than the field's, texts that are no UTF-8, ids that are neither
+//! A record whose inside is broken is refused alone; what is broken outside of records is refused whole. Broken are: lengths beyond the end, wire types other than the field's, texts that are no UTF-8, ids that are neither
 //! empty nor 16 or 8 bytes long, values nested deeper than [`MAX_NESTING`], and more than [`MAX_RECORDS`] records. Fields
 //! this version does not know are passed over. Where a field that may stand once stands there twice, the last one counts.
 
@@ -25,6 +25,9 @@ pub(crate) struct Index {
     pub(crate) groups: Vec<Group>,
     pub(crate) records: Vec<Record>,
     pub(crate) metrics: Vec<Metric>,
+    /// Records that can't be read, and what is wrong with the first.
+    pub(crate) refused: usize,
+    pub(crate) why: Option<DecodeError>,
 }
 
 /// Records of one scope of one resource. Spans may be empty: it is not there.
@@ -125,11 +128,11 @@ impl Index {
                 }
                 (2, Raw::Len(span)) => {
                     match signal {
-                        Signal::Logs => self.record(request, span, &schema::LOG_RECORD)?,
-                        Signal::Traces => self.record(request, span, &schema::SPAN)?,
+                        Signal::Logs => self.record(request, span, &schema::LOG_RECORD),
+                        Signal::Traces => self.record(request, span, &schema::SPAN),
                         Signal::Metrics => self.metric(request, span)?,
                     }
-                    if self.records.len() > MAX_RECORDS {
+                    if self.records.len() + self.refused > MAX_RECORDS {
                         return Err(error("there are more records than a request may have", reader.pos()));
                     }
                 }
@@ -145,14 +148,24 @@ impl Index {
         Ok(())
     }
 
-    fn record(&mut self, request: &[u8], span: Range<usize>, message: &Message) -> Result<(), DecodeError> {
-        check(request, span.clone(), message, 0)?;
-        self.records.push(Record::new(span, 0));
-        Ok(())
+    fn record(&mut self, request: &[u8], span: Range<usize>, message: &Message) {
+        match check(request, span.clone(), message, 0) {
+            Ok(()) => self.records.push(Record::new(span, 0)),
+            Err(error) => self.refuse(1, error),
+        }
+    }
+
+    /// Leaves out records that can't be read.
+    pub(crate) fn refuse(&mut self, records: usize, error: DecodeError) {
+        self.refused += records;
+        self.why.get_or_insert(error);
     }
 
     fn metric(&mut self, request: &[u8], span: Range<usize>) -> Result<(), DecodeError> {
-        check(request, span.clone(), &schema::METRIC, 0)?;
+        if let Err(error) = check(request, span.clone(), &schema::METRIC, 0) {
+            self.refuse(count_points(request, span), error);
+            return Ok(());
+        }
         let first = self.records.len();
         let mut metric = Metric { span: span.clone(), ..Metric::default() };
         let mut reader = Reader::new(request, span);
@@ -191,6 +204,21 @@ impl Index {
         }
         Ok(())
     }
+}
+
+/// Points of a metric that can't be read, as far as they can be told; a metric is at least one.
+fn count_points(request: &[u8], span: Range<usize>) -> usize {
+    let mut points = 0;
+    let mut reader = Reader::new(request, span);
+    while let Ok(Some(field)) = reader.next() {
+        if let (5 | 7 | 9 | 10 | 11, Raw::Len(span)) = (field.number, field.value) {
+            let mut reader = Reader::new(request, span);
+            while let Ok(Some(field)) = reader.next() {
+                points += usize::from(field.number == 1);
+            }
+        }
+    }
+    points.max(1)
 }
 
 const WRONG_TYPE: &str = "a field has another type than its own";

@@ -24,7 +24,7 @@ mod words;
 
 pub use index::{MAX_NESTING, MAX_RECORDS};
 
-/// Why a request can't be read. Nothing of it becomes records.
+/// Why a request, or a record of it, can't be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what} at byte {at}")]
 pub struct DecodeError {
@@ -34,7 +34,19 @@ pub struct DecodeError {
     pub at: usize,
 }
 
-/// Records of an `Export*ServiceRequest` in protobuf.
+/// What a request holds.
+#[derive(Debug, Default)]
+pub struct Decoded {
+    /// Its records.
+    pub batches: Vec<Batch>,
+    /// How many more there are that can't be read.
+    pub refused: usize,
+    /// What is wrong with the first of those.
+    pub why: Option<DecodeError>,
+}
+
+/// Records of an `Export*ServiceRequest` in protobuf. A record whose inside is broken is left out and counted; where it is
+/// broken outside of them, nothing becomes of it.
 ///
 /// `source` stands for the request; `new_batch` makes an empty batch of the signal for records of that scope, its heap
 /// empty too. Mostly one batch comes of it: another one is begun where one is full. A row's `start..end` are bytes of the
@@ -44,7 +56,7 @@ pub fn decode(
     request: Vec<u8>,
     source: &Arc<Source>,
     new_batch: &mut dyn FnMut(Arc<Scope>) -> Batch,
-) -> Result<Vec<Batch>, DecodeError> {
+) -> Result<Decoded, DecodeError> {
     decode::decode(signal, request, source, new_batch)
 }
 

@@ -15,18 +15,25 @@ use prost::Message;
 use suiro_record::{Batch, Scope, Signal, Source};
 
 use self::arbitrary::Bytes;
-use super::{DecodeError, decode, encode, json};
+use super::{DecodeError, Decoded, decode, encode, json};
 
 /// When the batches of these tests were read.
 pub(super) const READ_AT: i64 = 1_700_000_000_000_000_000;
 
-pub(super) fn batches(signal: Signal, request: &[u8]) -> Result<Vec<Batch>, DecodeError> {
+pub(super) fn decoded(signal: Signal, request: &[u8]) -> Result<Decoded, DecodeError> {
     let source = Arc::new(Source::new("otlp".into(), 1));
     decode(signal, request.to_vec(), &source, &mut |scope: Arc<Scope>| {
         let mut batch = Batch::new("otlp".into(), scope, READ_AT);
         batch.signal = signal;
         batch
     })
+}
+
+/// The records of a request, all of which can be read.
+pub(super) fn batches(signal: Signal, request: &[u8]) -> Result<Vec<Batch>, DecodeError> {
+    let decoded = decoded(signal, request)?;
+    assert_eq!(decoded.refused > 0, decoded.why.is_some());
+    decoded.why.map_or(Ok(decoded.batches), Err)
 }
 
 pub(super) fn written(signal: Signal, batches: &[Batch]) -> Vec<u8> {

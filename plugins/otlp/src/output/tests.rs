@@ -43,6 +43,7 @@ fn count(signal: Signal, request: &[u8]) -> usize {
         &mut |scope| Batch::new("t".into(), scope, 0),
     )
     .unwrap()
+    .batches
     .iter()
     .map(Batch::len)
     .sum()

@@ -60,6 +60,7 @@ pub trait Service: Send + Sync + 'static {
 pub struct Door {
     listener: std::net::TcpListener,
     address: SocketAddr,
+    setting: &'static str,
     settings: ServerSettings,
 }
 
@@ -86,7 +87,7 @@ struct Active(Arc<Traffic>);
 
 impl Door {
     /// Opens the socket. Requests wait in it until [`serve`](Self::serve) is called. `setting` is what the address is called.
-    pub fn open(address: SocketAddr, setting: &str, settings: &ServerSettings) -> Result<Door, StartError> {
+    pub fn open(address: SocketAddr, setting: &'static str, settings: &ServerSettings) -> Result<Door, StartError> {
         let complain = |error: std::io::Error| {
             let fix = match error.kind() {
                 ErrorKind::AddrInUse => "; another process has that port: stop it, or choose another port",
@@ -99,7 +100,7 @@ impl Door {
         let listener = std::net::TcpListener::bind(address).map_err(complain)?;
         listener.set_nonblocking(true).map_err(complain)?;
         let address = listener.local_addr().map_err(complain)?;
-        Ok(Door { listener, address, settings: settings.clone() })
+        Ok(Door { listener, address, setting, settings: settings.clone() })
     }
 
     /// Where it listens, the port included if the system chose it.
@@ -109,7 +110,7 @@ impl Door {
 
     /// Serves until the agent stops and all requests are answered. Call it inside [`Desk::spawn`].
     pub async fn serve<S: Service>(self, desk: Desk, service: Arc<S>) {
-        let Door { listener, address, settings } = self;
+        let Door { listener, address, setting, settings } = self;
         let input = desk.name().clone();
         let listener = match TcpListener::from_std(listener) {
             Ok(listener) => listener,
@@ -119,7 +120,7 @@ impl Door {
             }
         };
         let tls = settings.tls.as_ref().map(super::Tls::acceptor);
-        tracing::info!(%input, %address, tls = tls.is_some(), "listens");
+        tracing::info!(%input, %setting, %address, tls = tls.is_some(), "listens");
         let slots = Arc::new(Semaphore::new(settings.max_connections));
         let stopping = desk.stopping();
         let house = Arc::new(House {

@@ -225,3 +225,39 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_broken_record_is_refused_alone() {
+    use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+    use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+    use opentelemetry_proto::tonic::metrics::v1::{
+        Gauge, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, metric::Data,
+    };
+    use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+
+    let span = |id: &[u8]| Span { trace_id: vec![1; 16], span_id: id.to_vec(), ..Span::default() };
+    let spans = vec![span(&[1; 8]), span(&[2; 7]), span(&[3; 8]), span(&[4; 9])];
+    let scope_spans = vec![ScopeSpans { spans, ..ScopeSpans::default() }];
+    let request =
+        ExportTraceServiceRequest { resource_spans: vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }] };
+    let decoded = super::decoded(Signal::Traces, &request.encode_to_vec()).unwrap();
+    assert_eq!((decoded.batches[0].len(), decoded.refused), (2, 2));
+    assert!(decoded.why.unwrap().to_string().contains("id"));
+
+    let point = |start: u64| NumberDataPoint { start_time_unix_nano: start, ..NumberDataPoint::default() };
+    let metric = |name: &str, points: usize| Metric {
+        name: name.to_owned(),
+        data: Some(Data::Gauge(Gauge { data_points: vec![point(1); points] })),
+        ..Metric::default()
+    };
+    let scope_metrics =
+        vec![ScopeMetrics { metrics: vec![metric("one", 1), metric("b~d", 3)], ..ScopeMetrics::default() }];
+    let request = ExportMetricsServiceRequest {
+        resource_metrics: vec![ResourceMetrics { scope_metrics, ..ResourceMetrics::default() }],
+    };
+    let mut bytes = request.encode_to_vec();
+    let tilde = bytes.iter().position(|byte| *byte == b'~').unwrap();
+    bytes[tilde] = 0xff;
+    let decoded = super::decoded(Signal::Metrics, &bytes).unwrap();
+    assert_eq!((decoded.batches[0].len(), decoded.refused), (1, 3));
+}
