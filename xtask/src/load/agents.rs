@@ -50,12 +50,12 @@ impl Kind {
 }
 
 /// Finds them; says who takes part and who does not, and why.
-pub(super) fn line_up(suiro: Option<&Path>, only_suiro: bool) -> Result<Vec<Agent>, Error> {
-    let suiro = match suiro {
-        Some(program) => program.to_owned(),
-        None => race::Agent::suiro()?.program,
-    };
-    let mut found = vec![(Kind::Suiro, suiro)];
+pub(super) fn line_up(suiro: Option<&Path>, only_suiro: bool) -> Vec<Agent> {
+    let mut found = vec![];
+    match suiro.map_or_else(|| race::Agent::suiro().map(|agent| agent.program), |program| Ok(program.to_owned())) {
+        Ok(program) => found.push((Kind::Suiro, program)),
+        Err(error) => println!("suiro can't be run, so only the others are: {error}"),
+    }
     if !only_suiro {
         let collector = env::var_os("OTELCOL").map(PathBuf::from).or_else(built_collector);
         match collector {
@@ -69,10 +69,15 @@ pub(super) fn line_up(suiro: Option<&Path>, only_suiro: bool) -> Result<Vec<Agen
     }
     let mut agents = vec![];
     for (kind, program) in found {
-        println!("in the race: {} ({}, {})", kind.name(), race::version_of(&program)?, program.display());
-        agents.push(Agent { kind, program });
+        match race::version_of(&program) {
+            Ok(version) => {
+                println!("in the race: {} ({version}, {})", kind.name(), program.display());
+                agents.push(Agent { kind, program });
+            }
+            Err(error) => println!("not in the race: {}: {error}", kind.name()),
+        }
     }
-    Ok(agents)
+    agents
 }
 
 fn built_collector() -> Option<PathBuf> {
@@ -204,6 +209,7 @@ fn fluent_bit(Ports { listen, sink, .. }: &Ports) -> String {
     name              opentelemetry
     match             *
     workers           0
+    retry_limit       no_limits
     host              127.0.0.1
     port              {sink}
     grpc              on

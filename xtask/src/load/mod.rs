@@ -145,7 +145,7 @@ impl Job {
 pub(crate) fn run(options: &Options) -> Result<(), Error> {
     let folder = target().join("race");
     fs::create_dir_all(&folder).context(folder.display())?;
-    let agents = agents::line_up(options.suiro.as_deref(), options.only_suiro)?;
+    let agents = agents::line_up(options.suiro.as_deref(), options.only_suiro);
     let mut sink = Sink::start()?;
     let mut outcomes = vec![];
     for &job in &options.jobs {
@@ -153,7 +153,9 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
         let about = requests::describe(job.traces());
         println!("{about}; {} connections, {} requests under way on each", options.connections, options.streams);
         for agent in agents.iter().filter(|agent| agent.takes(job)) {
-            for (name, text) in agent.configuration(job, &agents::Ports { listen: 4317, sink: sink.port(), api: 2020 }, &folder) {
+            for (name, text) in
+                agent.configuration(job, &agents::Ports { listen: 4317, sink: sink.port(), api: 2020 }, &folder)
+            {
                 println!("\n-- {}: {}, {name}\n{text}", job.slug(), agent.kind.name());
             }
         }
@@ -238,10 +240,14 @@ fn once(
             None => None,
         };
         let complaint = complaint.or(sender.complaint()?);
-        let complaint = complaint.or((sender.age() > patience).then(|| format!("not done in {} s", patience.as_secs())));
+        let complaint =
+            complaint.or((sender.age() > patience).then(|| format!("not done in {} s", patience.as_secs())));
         if let Some(complaint) = complaint {
             let seen = sink.stats()?.records;
-            return Err(Error::Message(format!("{complaint}; {seen} of {records} records had come\n{}", last_lines(&log))));
+            return Err(Error::Message(format!(
+                "{complaint}; {seen} of {records} records had come\n{}",
+                last_lines(&log)
+            )));
         }
     }
     let (wall, cpu) = (sender.age(), cpu(&process)? - before);
@@ -252,7 +258,11 @@ fn once(
     }
     let seen = sink.stats()?;
     if job.renames() && agent.is_some() && seen.renamed != seen.requests {
-        return Err(Error::Message(format!("{} of {} requests have no renamed attribute", seen.requests - seen.renamed, seen.requests)));
+        return Err(Error::Message(format!(
+            "{} of {} requests have no renamed attribute",
+            seen.requests - seen.renamed,
+            seen.requests
+        )));
     }
     Ok(Cost {
         wall,
@@ -271,7 +281,11 @@ impl Outcome {
     }
 
     fn per_cpu_second(&self) -> Option<f64> {
-        if self.kind == Kind::Straight { None } else { self.median(|cost| self.records as f64 / cost.cpu.as_secs_f64()) }
+        if self.kind == Kind::Straight {
+            None
+        } else {
+            self.median(|cost| self.records as f64 / cost.cpu.as_secs_f64())
+        }
     }
 
     /// CPU time for a record, in nanoseconds.
@@ -281,7 +295,8 @@ impl Outcome {
 }
 
 fn table(outcomes: &[Outcome]) {
-    let show = |value: Option<f64>, decimals: usize| value.map_or("-".to_owned(), |value| format!("{value:.decimals$}"));
+    let show =
+        |value: Option<f64>, decimals: usize| value.map_or("-".to_owned(), |value| format!("{value:.decimals$}"));
     println!(
         "\n{:<24}{:>18}{:>14}{:>14}{:>12}{:>20}{:>16}",
         "", "records/CPU s", "records/s", "peak RSS MB", "suiro is", "generator ns/record", "sink ns/record"

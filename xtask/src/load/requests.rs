@@ -96,7 +96,9 @@ fn log(when: u64, numbers: &mut Numbers) -> Message {
     // The body fills it up: its own key and length, and those of the value in it, take eight bytes.
     let mut body = format!("order {} accepted", numbers.below(1_000_000));
     while record.0.len() + body.len() + 8 < RECORD {
-        body.push_str([" stock reserved", " payment authorised", " rule applied", " mail queued"][numbers.below(4) as usize]);
+        body.push_str(
+            [" stock reserved", " payment authorised", " rule applied", " mail queued"][numbers.below(4) as usize],
+        );
     }
     body.truncate(RECORD.saturating_sub(record.0.len() + 6));
     record.message(5, &Message::default().text(1, &body))

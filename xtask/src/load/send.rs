@@ -128,6 +128,11 @@ async fn stream(course: Rc<Course>, mut connection: Connection) {
                     tokio::time::sleep(PAUSE).await;
                 }
                 Ok(status) => return course.fail(format!("a request was answered with the gRPC status {status}")),
+                // What HTTP/2 has for it.
+                Err(error) if error.reason() == Some(h2::Reason::REFUSED_STREAM) => {
+                    course.refused.set(course.refused.get() + 1);
+                    tokio::time::sleep(PAUSE).await;
+                }
                 Err(error) => return course.fail(format!("a request failed: {error}")),
             }
         }
