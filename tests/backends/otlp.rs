@@ -105,6 +105,28 @@ pub(crate) fn assert_same(arrived: &[Value], sent: &[Value]) {
     }
 }
 
+/// The same, whatever their order.
+#[track_caller]
+pub(crate) fn assert_same_set(mut arrived: Vec<Value>, mut sent: Vec<Value>) {
+    arrived.sort_by_cached_key(Value::to_string);
+    sent.sort_by_cached_key(Value::to_string);
+    assert_same(&arrived, &sent);
+}
+
+/// Sorts all attributes in it by their keys.
+pub(crate) fn sort_attributes(value: &mut Value) {
+    match value {
+        Value::Object(map) => map.values_mut().for_each(sort_attributes),
+        Value::Array(values) => {
+            values.iter_mut().for_each(sort_attributes);
+            if values.iter().all(|value| value.get("key").is_some()) {
+                values.sort_by_cached_key(|pair| pair["key"].to_string());
+            }
+        }
+        _ => {}
+    }
+}
+
 /// The points of a metric, each with what the metric says of all of them.
 fn points(metric: &Value) -> Vec<Value> {
     let kinds = ["gauge", "sum", "histogram", "exponentialHistogram", "summary"];

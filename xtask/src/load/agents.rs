@@ -138,7 +138,7 @@ api = {{ listen = "127.0.0.1:{api}" }}
 [[input]]
 type = "otlp"
 tag = "load"
-grpc = {{ listen = "127.0.0.1:{listen}" }}
+grpc = "127.0.0.1:{listen}"
 http = false
 
 {filter}[[output]]
