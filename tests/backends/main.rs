@@ -23,6 +23,7 @@ mod opensearch_tests;
 mod otlp;
 mod otlp_facts;
 mod otlp_tests;
+mod prometheus_tests;
 mod sdk;
 mod server;
 mod spans;

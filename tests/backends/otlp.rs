@@ -139,7 +139,8 @@ fn points(metric: &Value) -> Vec<Value> {
         .collect()
 }
 
-fn tidy(value: &mut Value) {
+/// Leaves out what says nothing.
+pub(crate) fn tidy(value: &mut Value) {
     match value {
         Value::Object(map) => {
             map.values_mut().for_each(tidy);

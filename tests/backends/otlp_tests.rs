@@ -38,8 +38,8 @@ fn through(
     let agent = Agent::new(|_| format!("{}{more}[[output]]\ntype = 'otlp'\nname = 'out'\n{output}\n", door.input));
     let service = |signal: Signal| format!("{name}-{}", signal.name());
     let endpoint = if exporter == "otlp-grpc" { &door.grpc } else { &door.http };
-    let (run, sent) =
-        agent.serve(door.port, || SIGNALS.map(|signal| sdk::send(python, exporter, signal, endpoint, &service(signal))));
+    let (run, sent) = agent
+        .serve(door.port, || SIGNALS.map(|signal| sdk::send(python, exporter, signal, endpoint, &service(signal))));
     run.ledger.assert_settled();
     assert!(run.status.success(), "{}\n{}", run.status, run.stderr);
     let records: usize = sent.iter().map(Vec::len).sum();

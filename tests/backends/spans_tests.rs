@@ -1,7 +1,7 @@
 //! From the SDK through the agent to Jaeger and Zipkin: what they show of a service that sends through the agent is what
 //! they show of one that sends the same straight to them.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::agent::{self, Agent, Outcome};
 use super::otlp::{self, Signal};
@@ -41,9 +41,14 @@ fn jaeger_shows_no_difference_to_straight_otlp() {
     let straight = sdk::send(python, "otlp-grpc", Signal::Traces, to.word("grpc"), "otlp-straight");
     let door = door();
     let agent = Agent::new(|_| {
-        format!("{}[[output]]\ntype = 'otlp'\nname = 'out'\nurl = '{}'\nprotocol = 'grpc'\n", door.input, to.word("grpc"))
+        format!(
+            "{}[[output]]\ntype = 'otlp'\nname = 'out'\nurl = '{}'\nprotocol = 'grpc'\n",
+            door.input,
+            to.word("grpc")
+        )
     });
-    let (run, sent) = agent.serve(door.port, || sdk::send(python, "otlp-grpc", Signal::Traces, &door.grpc, "otlp-through"));
+    let (run, sent) =
+        agent.serve(door.port, || sdk::send(python, "otlp-grpc", Signal::Traces, &door.grpc, "otlp-through"));
     settled(&run, sent.len());
     let straight = spans::jaeger(&to.url, "otlp-straight", straight.len());
     otlp::assert_same(&spans::jaeger(&to.url, "otlp-through", sent.len()), &straight);
@@ -70,4 +75,85 @@ fn zipkin_shows_no_difference_to_straight_zipkin() {
     settled(&run, sent.len());
     let straight = spans::zipkin(&to.url, "zipkin-straight", straight.len());
     otlp::assert_same(&spans::zipkin(&to.url, "zipkin-through", sent.len()), &straight);
+}
+
+/// Scenario: spans from the SDK's Jaeger exporter, over HTTP and in datagrams, to the agent's `jaeger` input and on to the
+/// Collector.
+/// Guarantees: all that Thrift has a place for arrives in the place OTLP has for it.
+#[test]
+fn spans_of_jaegers_clients_arrive_as_otlp() {
+    let (Some(python), Some(to)) = (server::python(), server::collector()) else { return };
+    for exporter in ["jaeger-http", "jaeger-udp"] {
+        let (http, udp) = (agent::free_port(), agent::free_port());
+        let agent = Agent::new(|_| {
+            format!(
+                "[[input]]\ntype = 'jaeger'\nname = 'in'\ntag = 'sdk'\nlisten = '127.0.0.1:{http}'\n\
+                 udp_compact = '127.0.0.1:{udp}'\nudp_binary = false\n\n\
+                 [[output]]\ntype = 'otlp'\nname = 'out'\nurl = '{}'\nprotocol = 'grpc'\n",
+                to.word("grpc")
+            )
+        });
+        let service = format!("through-{exporter}");
+        let endpoint =
+            if exporter == "jaeger-http" { format!("http://127.0.0.1:{http}") } else { format!("127.0.0.1:{udp}") };
+        let (run, (sent, arrived)) = agent.serve(http, || {
+            let sent = sdk::send(python, exporter, Signal::Traces, &endpoint, &service);
+            // Datagrams have no answer: they are there when they have gone on.
+            let arrived = collector::wait(to, Signal::Traces, &service, sent.len());
+            (sent, arrived)
+        });
+        settled(&run, sent.len());
+        let sent: Vec<Value> = sent.iter().map(through_thrift).collect();
+        let mut arrived = arrived;
+        arrived.iter_mut().for_each(otlp::sort_attributes);
+        otlp::assert_same_set(arrived, sent);
+    }
+}
+
+/// What arrives of a span that went through the SDK's Thrift exporter: times are rounded to microseconds; attributes of the
+/// resource are among the span's, too, and the resource has its name only; values that are lists are texts, as Python writes
+/// tuples; the name of an event is an attribute of it; a link says how it was meant, and nothing else. Schemas are gone.
+fn through_thrift(sent: &Value) -> Value {
+    let record = &sent["record"];
+    let nanoseconds = |value: &Value| value.as_str().expect("a time").parse::<u64>().expect("a time");
+    let rounded = |time: u64| (time + 500) / 1000 * 1000;
+    let (start, end) = (nanoseconds(&record["startTimeUnixNano"]), nanoseconds(&record["endTimeUnixNano"]));
+    let events = otlp::list(record, "events").iter().map(|event| {
+        let mut attributes = pairs(otlp::list(event, "attributes"));
+        attributes.push(json!({ "key": "message", "value": { "stringValue": event["name"] } }));
+        json!({ "timeUnixNano": rounded(nanoseconds(&event["timeUnixNano"])).to_string(), "attributes": attributes })
+    });
+    let links = otlp::list(record, "links").iter().map(|link| {
+        let kind = json!([{ "key": "opentracing.ref_type", "value": { "stringValue": "follows_from" } }]);
+        json!({ "traceId": link["traceId"], "spanId": link["spanId"], "attributes": kind })
+    });
+    let attributes = [otlp::list(record, "attributes"), otlp::list(&sent["resource"], "attributes")].concat();
+    let mut arrived = json!({
+        "startTimeUnixNano": rounded(start).to_string(),
+        "endTimeUnixNano": (rounded(start) + rounded(end - start)).to_string(),
+        "flags": 1, "attributes": pairs(&attributes),
+        "events": events.collect::<Vec<_>>(), "links": links.collect::<Vec<_>>(),
+    });
+    let same = ["traceId", "spanId", "parentSpanId", "name", "kind", "status"];
+    let counts = ["droppedAttributesCount", "droppedEventsCount", "droppedLinksCount"];
+    for name in same.into_iter().chain(counts) {
+        arrived[name] = record.get(name).cloned().unwrap_or_default();
+    }
+    let service = otlp::attribute(&sent["resource"], "service.name");
+    let mut item = json!({
+        "resource": { "attributes": [{ "key": "service.name", "value": service }] },
+        "scope": { "name": sent["scope"]["name"], "version": sent["scope"].get("version") },
+        "record": arrived,
+    });
+    otlp::tidy(&mut item);
+    otlp::sort_attributes(&mut item);
+    item
+}
+
+fn pairs(attributes: &[Value]) -> Vec<Value> {
+    let one = |pair: &Value| match pair["value"].get("arrayValue") {
+        Some(list) => json!({ "key": pair["key"], "value": { "stringValue": python(list) } }),
+        None => pair.clone(),
+    };
+    attributes.iter().map(one).collect()
 }
