@@ -61,7 +61,7 @@ fn every_field_arrives_as_it_was_sent() {
     for (name, exporter, output) in
         [("grpc", "otlp-grpc", &grpc), ("http", "otlp-http", &http), ("json", "otlp-grpc", &json)]
     {
-        for (signal, arrived, sent) in through(python, to, &format!("plain-{name}"), exporter, ("", output)) {
+        for (signal, arrived, sent) in through(python, to, &format!("plain-{name}"), exporter, ("", output.as_str())) {
             eprintln!("{name}, {}: {} sent", signal.name(), sent.len());
             otlp::assert_same(&arrived, &sent);
         }
@@ -78,7 +78,7 @@ fn a_filter_changes_what_it_is_told_and_nothing_else() {
                    [[filter]]\ntype = 'modify'\nname = 'others'\nsignal = ['traces', 'metrics']\n\
                    rename = { 'attributes.n' = 'attributes.renamed' }\n\n";
     let output = format!("url = '{}'\nprotocol = 'grpc'\n", to.word("grpc"));
-    for (signal, arrived, mut sent) in through(python, to, "edited", "otlp-grpc", (filters, &output)) {
+    for (signal, arrived, mut sent) in through(python, to, "edited", "otlp-grpc", (filters, output.as_str())) {
         let (from, to) = if signal == Signal::Logs { ("path", "route") } else { ("n", "renamed") };
         let mut renamed = 0;
         for item in &mut sent {

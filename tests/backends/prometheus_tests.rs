@@ -180,12 +180,12 @@ fn assert_exemplars(server: &Server, job: &str, sent: &[Value]) {
     let points = sent.iter().map(|item| &item["record"]["point"]);
     let known: Vec<&Value> = points.flat_map(|point| otlp::list(point, "exemplars")).collect();
     for exemplar in found {
-        let is = |known: &&&Value| {
+        let is = |known: &&Value| {
             known["spanId"] == exemplar["labels"]["span_id"]
                 && known["traceId"] == exemplar["labels"]["trace_id"]
                 && number(known.get("asInt").unwrap_or(&known["asDouble"])) == number(&exemplar["value"])
         };
-        assert!(known.iter().find(is).is_some(), "nobody sent {exemplar}");
+        assert!(known.iter().any(is), "nobody sent {exemplar}");
     }
 }
 

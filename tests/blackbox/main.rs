@@ -22,8 +22,8 @@ mod pressure;
 mod records;
 mod rotation;
 mod shutdown;
-mod statsd;
 mod signals;
+mod statsd;
 mod tls;
 mod traces;
 #[cfg(feature = "wasm")]
