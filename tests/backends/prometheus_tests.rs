@@ -118,6 +118,8 @@ fn seen(server: &Server, job: &str) -> BTreeMap<Series, Sample> {
             serde_json::from_value(one["metric"].clone()).expect("labels are texts");
         let name = labels.remove("__name__").expect("a name");
         labels.remove("job");
+        // Whom Prometheus scraped.
+        labels.remove("instance");
         let scope = labels.remove("otel_scope_name").expect("the label of the scope");
         assert!(scope.starts_with("suiro."), "{scope}");
         labels.remove("otel_scope_version");
