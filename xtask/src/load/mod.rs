@@ -45,13 +45,17 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Job {
     /// Logs, untouched.
-    OtlpLogs,
+    #[value(name = "otlp-logs")]
+    Logs,
     /// Logs, one attribute renamed.
-    OtlpLogsRename,
+    #[value(name = "otlp-logs-rename")]
+    LogsRename,
     /// Spans, untouched.
-    OtlpTraces,
+    #[value(name = "otlp-traces")]
+    Traces,
     /// Spans, one attribute renamed.
-    OtlpTracesRename,
+    #[value(name = "otlp-traces-rename")]
+    TracesRename,
 }
 
 /// Options of `load`.
@@ -106,33 +110,33 @@ struct Outcome {
 
 impl Job {
     /// Every job, in the order of the tables.
-    const ALL: [Self; 4] = [Self::OtlpLogs, Self::OtlpLogsRename, Self::OtlpTraces, Self::OtlpTracesRename];
+    const ALL: [Self; 4] = [Self::Logs, Self::LogsRename, Self::Traces, Self::TracesRename];
 
     /// The name on the command line.
     fn slug(self) -> &'static str {
         match self {
-            Self::OtlpLogs => "otlp-logs",
-            Self::OtlpLogsRename => "otlp-logs-rename",
-            Self::OtlpTraces => "otlp-traces",
-            Self::OtlpTracesRename => "otlp-traces-rename",
+            Self::Logs => "otlp-logs",
+            Self::LogsRename => "otlp-logs-rename",
+            Self::Traces => "otlp-traces",
+            Self::TracesRename => "otlp-traces-rename",
         }
     }
 
     fn title(self) -> &'static str {
         match self {
-            Self::OtlpLogs => "OTLP/gRPC logs in and out, untouched",
-            Self::OtlpLogsRename => "OTLP/gRPC logs in and out, one attribute renamed",
-            Self::OtlpTraces => "OTLP/gRPC spans in and out, untouched",
-            Self::OtlpTracesRename => "OTLP/gRPC spans in and out, one attribute renamed",
+            Self::Logs => "OTLP/gRPC logs in and out, untouched",
+            Self::LogsRename => "OTLP/gRPC logs in and out, one attribute renamed",
+            Self::Traces => "OTLP/gRPC spans in and out, untouched",
+            Self::TracesRename => "OTLP/gRPC spans in and out, one attribute renamed",
         }
     }
 
     fn traces(self) -> bool {
-        matches!(self, Self::OtlpTraces | Self::OtlpTracesRename)
+        matches!(self, Self::Traces | Self::TracesRename)
     }
 
     fn renames(self) -> bool {
-        matches!(self, Self::OtlpLogsRename | Self::OtlpTracesRename)
+        matches!(self, Self::LogsRename | Self::TracesRename)
     }
 
     /// Records per CPU second asked of suiro.
