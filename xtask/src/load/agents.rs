@@ -52,7 +52,10 @@ impl Kind {
 /// Finds them; says who takes part and who does not, and why.
 pub(super) fn line_up(suiro: Option<&Path>, only_suiro: bool) -> Vec<Agent> {
     let mut found = vec![];
-    match suiro.map_or_else(|| race::Agent::suiro().map(|agent| agent.program), |program| Ok(program.to_owned())) {
+    match suiro.map_or_else(
+        || race::Agent::suiro().map(|agent| agent.program),
+        |program| program.canonicalize().context(program.display()),
+    ) {
         Ok(program) => found.push((Kind::Suiro, program)),
         Err(error) => println!("suiro can't be run, so only the others are: {error}"),
     }

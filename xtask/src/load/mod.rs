@@ -8,7 +8,7 @@
 //! until the sink has answered the last record; so is memory. Runs are interleaved, and medians compared.
 //!
 //! Before anything else the generator sends straight to the sink, which shows what the two bear and cost. An agent that
-//! refuses for now (`UNAVAILABLE`, `RESOURCE_EXHAUSTED`) is asked again a little later; anything else ends its run. So does a
+//! refuses for now (`UNAVAILABLE`, `RESOURCE_EXHAUSTED`, a stream refused, a connection closed) is asked again a little later; anything else ends its run. So does a
 //! record that does not come; ones that come twice are reported, and so are requests without the change asked for.
 //!
 //! The rivals are the OpenTelemetry Collector that `tests/backends/collector/build` builds (with a processor that does nothing

@@ -86,7 +86,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
         for _ in 0..options.connections {
             let connection = connect(options.port).await?;
             for _ in 0..options.streams {
-                streams.push(tokio::task::spawn_local(stream(course.clone(), connection.clone())));
+                streams.push(tokio::task::spawn_local(stream(course.clone(), connection.clone(), options.port)));
             }
         }
         for stream in streams {
@@ -114,7 +114,7 @@ async fn connect(port: u16) -> Result<Connection, Error> {
 }
 
 /// Sends until nothing is left, or a stream has failed.
-async fn stream(course: Rc<Course>, mut connection: Connection) {
+async fn stream(course: Rc<Course>, mut connection: Connection, port: u16) {
     while course.left.get() > 0 && course.failure.borrow().is_none() {
         let number = course.left.get() - 1;
         course.left.set(number);
@@ -132,6 +132,15 @@ async fn stream(course: Rc<Course>, mut connection: Connection) {
                 Err(error) if error.reason() == Some(h2::Reason::REFUSED_STREAM) => {
                     course.refused.set(course.refused.get() + 1);
                     tokio::time::sleep(PAUSE).await;
+                }
+                // Closing the connection is how some say it.
+                Err(error) if error.is_io() || error.is_go_away() => {
+                    course.refused.set(course.refused.get() + 1);
+                    tokio::time::sleep(PAUSE).await;
+                    match connect(port).await {
+                        Ok(new) => connection = new,
+                        Err(error) => return course.fail(error.to_string()),
+                    }
                 }
                 Err(error) => return course.fail(format!("a request failed: {error}")),
             }
