@@ -1,9 +1,9 @@
-//! The built agent against real servers: an OpenSearch node and a Grafana Loki, started by the scripts of the folders
-//! beside this file, written to through whole pipelines, queried back and compared record by record.
+//! The built agent against real servers: OpenSearch, Grafana Loki, the OpenTelemetry Collector, Jaeger, Zipkin and
+//! Prometheus, started by the scripts of the folders beside this file, written to through whole pipelines, queried back and
+//! compared record by record. The OpenTelemetry SDK for Python is a source.
 //!
-//! - Gated: without `SUIRO_BACKENDS=1` every test says so on stderr and passes, because getting the servers takes
-//!   minutes the first time (about 1 for OpenSearch, 11 for Loki on two cores). `tests/backends/run` builds them and
-//!   sets it.
+//! - Gated: without `SUIRO_BACKENDS=1`, or a list of servers in the place of the 1, every test says so on stderr and passes,
+//!   because getting the servers takes minutes the first time (see `tests/backends/run`, which builds them and sets it).
 //! - A server that can't be had on this machine (its script exits with 77) skips its tests, with the script's reason.
 //! - A server is started once for the whole run, on ports that are free, and ends with this process: its script watches
 //!   the pipe this process holds. Tests keep apart by index and by the label `job`.
@@ -11,6 +11,7 @@
 //!   that the output and the in-process servers of the other tests are built on.
 
 mod agent;
+mod collector;
 mod input;
 mod ledger;
 mod loki;
@@ -19,4 +20,12 @@ mod loki_tests;
 mod opensearch;
 mod opensearch_facts;
 mod opensearch_tests;
+mod otlp;
+mod otlp_facts;
+mod otlp_tests;
+mod prometheus_tests;
+mod sdk;
 mod server;
+mod spans;
+mod spans_facts;
+mod spans_tests;

@@ -1,9 +1,10 @@
 //! Starting a real server through its script, or knowing why not.
 //!
-//! The contract with the scripts (`opensearch/start`, `loki/start`): stdout carries one line
-//! `READY http://127.0.0.1:PORT`; the server ends on SIGTERM or when its stdin does; exit code 77 means "can't be had
-//! here", the reason on stderr.
+//! The contract with the scripts (`loki/start` and its like): stdout carries one line
+//! `READY http://127.0.0.1:PORT WORD=VALUE ...`, the words being what else there is to know; the server ends on SIGTERM or
+//! when its stdin does; exit code 77 means "can't be had here", the reason on stderr.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -20,25 +21,43 @@ const SKIP: i32 = 77;
 pub(crate) struct Server {
     /// `http://127.0.0.1:PORT`, no slash at the end.
     pub(crate) url: String,
+    /// What its script said behind that.
+    words: HashMap<String, String>,
     /// Holds the pipe whose end is the server's end.
     _child: Child,
 }
 
-/// The OpenSearch node of this run, or `None` where it is skipped, which is said on stderr.
-pub(crate) fn opensearch() -> Option<&'static Server> {
-    static SERVER: OnceLock<Option<Server>> = OnceLock::new();
-    gated("opensearch", &SERVER)
+/// A function for each server: the one of this run, or `None` where it is skipped, which is said on stderr.
+macro_rules! servers {
+    ($($name:ident: $what:literal,)*) => {
+        $(#[doc = $what] pub(crate) fn $name() -> Option<&'static Server> {
+            static SERVER: OnceLock<Option<Server>> = OnceLock::new();
+            gated(stringify!($name), &SERVER)
+        })*
+    };
 }
 
-/// The Loki of this run, or `None` where it is skipped, which is said on stderr.
-pub(crate) fn loki() -> Option<&'static Server> {
-    static SERVER: OnceLock<Option<Server>> = OnceLock::new();
-    gated("loki", &SERVER)
+servers! {
+    opensearch: "An OpenSearch node.",
+    loki: "A Grafana Loki.",
+    collector: "An OpenTelemetry Collector that writes what it gets to files: `grpc`, a URL, and `files`, their folder.",
+    jaeger: "A Jaeger; its URL is that of the query API. `otlp` (HTTP), `grpc` (OTLP), `thrift`: URLs.",
+    zipkin: "A Zipkin.",
+    prometheus: "A Prometheus that takes remote writes; `targets`: the folder for files that say what to scrape.",
+    python: "No server, but the SDK for Python: the URL is the folder of its environments, `script` what to run.",
+}
+
+impl Server {
+    /// What the script said behind the URL.
+    pub(crate) fn word(&self, name: &str) -> &str {
+        self.words.get(name).unwrap_or_else(|| panic!("the script says no `{name}`, but {:?}", self.words))
+    }
 }
 
 fn gated(name: &str, server: &'static OnceLock<Option<Server>>) -> Option<&'static Server> {
-    if std::env::var_os("SUIRO_BACKENDS").is_none_or(|value| value != "1") {
-        say(&format!("skipped: {name}: set SUIRO_BACKENDS=1 or run tests/backends/run"));
+    let wanted = std::env::var("SUIRO_BACKENDS").unwrap_or_default();
+    if wanted != "1" && !wanted.split(',').any(|wanted| wanted == name) {
+        say(&format!("skipped: {name}: set SUIRO_BACKENDS=1 (or to names of servers) or run tests/backends/run"));
         return None;
     }
     server.get_or_init(|| start(name)).as_ref()
@@ -66,9 +85,13 @@ fn start(name: &str) -> Option<Server> {
     });
     match line.recv_timeout(START_LIMIT) {
         Ok(line) => {
-            let url = line.strip_prefix("READY ").unwrap_or_else(|| panic!("{name} said {line:?}, not READY"));
-            say(&format!("{name}: {url}, log in {}", log.display()));
-            Some(Server { url: url.to_owned(), _child: child })
+            let said = line.strip_prefix("READY ").unwrap_or_else(|| panic!("{name} said {line:?}, not READY"));
+            say(&format!("{name}: {said}, log in {}", log.display()));
+            let mut words = said.split(' ');
+            let url = words.next().unwrap_or_default().to_owned();
+            let words = words.filter_map(|word| word.split_once('='));
+            let words = words.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+            Some(Server { url, words, _child: child })
         }
         Err(mpsc::RecvTimeoutError::Disconnected) => {
             let status = child.wait().expect("the script ends with its stdout");

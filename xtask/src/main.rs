@@ -4,11 +4,12 @@
 //! | --- | --- |
 //! | `check` | everything CI checks, in CI's order |
 //! | `race` | suiro, other agents and hand-written loops, side by side on the same files |
+//! | `load` | suiro, the OpenTelemetry Collector and Fluent Bit, side by side under the same OTLP/gRPC |
 //! | `torture` | the agent, killed again and again while everything else goes wrong, too |
 //!
 //! One module per command; each has an `Options` (what clap parses) and a `run` that ends in `Ok` or in an [`error::Error`]
-//! printed on one line. Commands whose name starts with `race-` are the processes the race starts of itself, hidden
-//! from the help.
+//! printed on one line. Commands whose name starts with `race-` or `load-` are the processes that these start of
+//! themselves, hidden from the help.
 
 // A command-line tool: what it prints is what it is for.
 #![allow(clippy::print_stdout)]
@@ -16,6 +17,7 @@
 mod cargo;
 mod check;
 mod error;
+mod load;
 mod race;
 mod torture;
 
@@ -37,11 +39,16 @@ enum Command {
     Check(check::Options),
     /// Race suiro against other agents and the least-work loops, and print the tables.
     Race(race::Options),
+    /// Send OTLP/gRPC through suiro and its rivals, and print what a record costs each.
+    Load(load::Options),
     /// Kill the agent again and again, fail its requests, rotate its files; then look for what is lost or doubled.
     Torture(torture::Options),
     /// The race's counting sink.
     #[command(hide = true)]
     RaceSink,
+    /// The generator of `load`.
+    #[command(hide = true)]
+    LoadSend(load::send::Options),
     /// The race's least-work loop for one job.
     #[command(hide = true)]
     RaceLoop(race::loops::Options),
@@ -52,6 +59,8 @@ fn main() -> ExitCode {
         Command::Check(options) => check::run(&options),
         Command::Race(options) => race::run(&options),
         Command::Torture(options) => torture::run(&options),
+        Command::Load(options) => load::run(&options),
+        Command::LoadSend(options) => load::send::run(&options),
         Command::RaceSink => race::sink::run(),
         Command::RaceLoop(options) => race::loops::run(&options),
     };

@@ -11,15 +11,15 @@
 //! The race shows first what the sink bears ([`headroom`]), prints the configuration each agent ran with
 //! ([`agents`]), and says which agents are missing. An agent that fails a run is reported and left out of that job.
 
-mod agents;
+pub(crate) mod agents;
 mod corpus;
 mod headroom;
 mod idle;
 mod job;
 pub(crate) mod loops;
-mod measure;
-mod report;
-mod run;
+pub(crate) mod measure;
+pub(crate) mod report;
+pub(crate) mod run;
 pub(crate) mod sink;
 
 use std::{

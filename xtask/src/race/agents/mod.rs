@@ -169,12 +169,13 @@ fn module(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../wasm-filters/dist").join(name)
 }
 
-fn on_path(name: &str) -> Option<PathBuf> {
+/// A program by its name.
+pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(name)).find(|path| path.is_file())
 }
 
 /// The first line of `--version`.
-fn version_of(program: &Path) -> Result<String, Error> {
+pub(crate) fn version_of(program: &Path) -> Result<String, Error> {
     let output = Command::new(program).arg("--version").output().context(program.display())?;
     if !output.status.success() {
         return Err(Error::Message(format!("{} --version failed: {}", program.display(), output.status)));

@@ -44,6 +44,19 @@ pub(super) fn loki_protobuf(body: &[u8], decoder: &mut snap::raw::Decoder, plain
     Some(entries)
 }
 
+/// Records of an OTLP export request: log records or spans, whose messages nest alike.
+pub(super) fn otlp(body: &[u8]) -> Option<u64> {
+    // Request { 1: Resource.. { 2: Scope.. { 2: record } } }
+    let mut records = 0;
+    for_each_field(body, |_, resource| {
+        for_each_field(resource, |field, scope| {
+            let mut count = |field, _: &[u8]| records += u64::from(field == 2);
+            if field == 2 { for_each_field(scope, &mut count) } else { Some(()) }
+        })
+    })?;
+    Some(records)
+}
+
 /// Calls `see` for each length-delimited field of a message made of such fields only; `None` if it isn't.
 fn for_each_field<'a, R: Into<Seen>>(mut message: &'a [u8], mut see: impl FnMut(u64, &'a [u8]) -> R) -> Option<()> {
     while !message.is_empty() {

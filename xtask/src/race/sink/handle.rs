@@ -33,6 +33,8 @@ pub(crate) struct Stats {
     pub(crate) records: u64,
     /// Requests answered with an error.
     pub(crate) refused: u64,
+    /// Requests of OTLP in which the attribute is that `load` has renamed.
+    pub(crate) renamed: u64,
     /// The sink's own CPU time.
     pub(crate) cpu: Duration,
 }
@@ -90,10 +92,10 @@ impl Sink {
         self.say("stats")?;
         let line = self.line("stats ")?;
         let numbers: Vec<u64> = line.split(' ').filter_map(|word| word.parse().ok()).collect();
-        let [requests, bytes, records, refused, cpu] = numbers[..] else {
+        let [requests, bytes, records, refused, renamed, cpu] = numbers[..] else {
             return Err(Error::Message(format!("the sink's stats are {line:?}")));
         };
-        Ok(Stats { requests, bytes, records, refused, cpu: Duration::from_nanos(cpu) })
+        Ok(Stats { requests, bytes, records, refused, renamed, cpu: Duration::from_nanos(cpu) })
     }
 
     fn say(&mut self, words: &str) -> Result<(), Error> {

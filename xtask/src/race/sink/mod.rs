@@ -1,4 +1,5 @@
-//! The counting sink: a process that speaks enough HTTP to pass for Elasticsearch (`_bulk`) and Loki (push), and counts.
+//! The counting sink: a process that speaks enough HTTP to pass for Elasticsearch (`_bulk`), Loki (push) and a taker of
+//! OTLP/gRPC, and counts.
 //!
 //! It must cost far less than any agent, on the same two cores, or the race would measure the sink. So it is blocking,
 //! one thread a connection, keeps a body in one reused buffer, looks at it once (newlines by memchr, protobuf by
@@ -6,9 +7,10 @@
 //!
 //! It is driven over its standard streams, one line each way: it prints `listening <port>`; `expect <records>` zeroes
 //! the counters and is answered `armed`; once that many records have been *answered*, it prints `done`; `stats` is
-//! answered `stats <requests> <bytes> <records> <refused> <cpu nanoseconds>`. It ends when its input does.
+//! answered `stats <requests> <bytes> <records> <refused> <renamed> <cpu nanoseconds>`. It ends when its input does.
 
 mod count;
+mod grpc;
 pub(crate) mod handle;
 mod http;
 mod reply;
@@ -35,12 +37,14 @@ struct Counters {
     records: AtomicU64,
     /// Requests answered with an error, because their body was not what their address takes.
     refused: AtomicU64,
+    /// Requests of OTLP in which the attribute is that `load` has renamed.
+    renamed: AtomicU64,
     expected: AtomicU64,
 }
 
 impl Counters {
     fn arm(&self, expected: u64) {
-        for counter in [&self.requests, &self.bytes, &self.records, &self.refused] {
+        for counter in [&self.requests, &self.bytes, &self.records, &self.refused, &self.renamed] {
             counter.store(0, SeqCst);
         }
         self.expected.store(expected, SeqCst);
@@ -69,7 +73,11 @@ pub(crate) fn run() -> Result<(), Error> {
             let counters = shared.clone();
             thread::spawn(move || {
                 // A connection that ends badly is the sender's affair: what it sent whole has been counted.
-                let _ = http::serve(stream, &counters);
+                let mut start = [0; 3];
+                let _ = match stream.peek(&mut start) {
+                    Ok(3) if &start == b"PRI" => grpc::serve(stream, counters),
+                    _ => http::serve(stream, &counters),
+                };
             });
         }
     });
@@ -85,11 +93,12 @@ pub(crate) fn run() -> Result<(), Error> {
             (Some("stats"), None) => {
                 let of = |counter: &AtomicU64| counter.load(SeqCst);
                 say(format_args!(
-                    "stats {} {} {} {} {}",
+                    "stats {} {} {} {} {} {}",
                     of(&counters.requests),
                     of(&counters.bytes),
                     of(&counters.records),
                     of(&counters.refused),
+                    of(&counters.renamed),
                     own_cpu().as_nanos()
                 ))?;
             }
