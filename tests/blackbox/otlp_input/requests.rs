@@ -177,7 +177,7 @@ fn a_port_in_use_is_an_error_that_names_the_setting() {
     let running = first.start();
     let (grpc, _) = addresses(&running);
     let text = std::fs::read_to_string(first.path("suiro.toml")).unwrap();
-    let second = crate::agent::Site::new(&text.replacen("127.0.0.1:0", "127.0.0.1:0", 1));
+    let second = crate::agent::Site::new(&text);
     second.configure(&text.replacen("grpc = '127.0.0.1:0'", &format!("grpc = '{grpc}'"), 1));
     let outcome = second.command(&["run", "-c", "suiro.toml"]);
     assert_ne!(outcome.code(), 0);
