@@ -392,7 +392,7 @@ fn mistakes() {
         ("path = '{log}'", "choose the destination freely"),
         ("path = '/a/../b'", "climbs"),
         ("path = '/a/.b.suiro'", "its own notes"),
-        ("path = '/a'\nformat = 'csv'", "`json` or `raw`"),
+        ("path = '/a'\nformat = 'csv'", "`json`, `raw` or `full`"),
         ("path = '/a'\nrotate = { keep = 3 }", "max_size"),
         ("path = '/a'\nfsync = 'always'", "`batch`"),
         ("path = '/a'\ncompress = 'gzip'", "compress"),

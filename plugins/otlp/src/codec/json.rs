@@ -225,11 +225,13 @@ impl<'de> Visitor<'de> for Member<'_> {
                 let bytes = LENIENT.decode(standard.trim_end_matches('=')).map_err(|_| wrong(&self))?;
                 put_len(number, &bytes, self.out);
             }
-            Kind::Id(len) => {
-                let mut bytes = [0; 16];
+            Kind::Id(_) => {
+                let mut bytes = [0; MAX_ID];
                 if text.is_empty() {
                     return Ok(());
                 }
+                // One of another length than ids have is refused with its record, as in protobuf; the others are taken.
+                let len = (text.len() / 2).min(MAX_ID);
                 if !read_hex(text.as_bytes(), &mut bytes[..len]) {
                     return Err(wrong(&self));
                 }
@@ -256,6 +258,9 @@ impl<'de> Visitor<'de> for Member<'_> {
         Ok(())
     }
 }
+
+/// Bytes of an id that are looked at: twice those of the longest.
+const MAX_ID: usize = 32;
 
 /// Base64 with or without padding.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
