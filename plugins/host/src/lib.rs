@@ -9,7 +9,7 @@
 //!   (`statfs`), and one that does not come back is left behind, its mount passed over until it does.
 //! - `/proc` and `/sys` are the kernel's, and still may hold anything: another kernel has other columns, a container hides
 //!   files. What can't be read or understood is left out, counted as `unreadable`, and said once; the rest goes on.
-//! - Everything is bounded: bytes of a file, processes, containers, points of a collection ([`point::MAX_POINTS`]).
+//! - Everything is bounded: bytes of a file, processes, containers, points of a collection (`point::MAX_POINTS`).
 //!
 //! # Invariants
 //!

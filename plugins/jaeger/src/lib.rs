@@ -15,7 +15,7 @@
 //! Over HTTP the body is a bare structure `Batch` of `jaeger.thrift`, in the binary protocol
 //! (`application/x-thrift`, `application/vnd.apache.thrift.binary`) or in the compact one
 //! (`application/vnd.apache.thrift.compact`). In a datagram it is the argument of a message `emitBatch`. What becomes of a
-//! span is in [`translate`].
+//! span is in `translate`.
 //!
 //! # Guarantee
 //!

@@ -26,7 +26,7 @@
 //! As [`suiro_sdk::http`] has it; 404 and 405 mean that `url` is wrong, and are tried again. Zipkin refuses (400) a list for
 //! one span it does not take, so what would be refused is set aside before it is sent: a record without the ids of a span.
 //!
-//! What becomes of a span is in [`translate`] (in) and [`encode`] (out).
+//! What becomes of a span is in `translate` (in) and `encode` (out).
 
 mod decode;
 mod encode;

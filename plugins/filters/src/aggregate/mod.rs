@@ -24,7 +24,7 @@
 //! # Custody
 //!
 //! It is a custodian: points that are taken in are `absorbed`, count as settled, and **a crash loses them**, at most those of one
-//! interval. An orderly end sends what there is. What is sent has no origin ([`crate::metric::table`]).
+//! interval. An orderly end sends what there is. What is sent has no origin (`crate::metric::table`).
 
 #[cfg(test)]
 mod tests;

@@ -36,7 +36,7 @@
 //!
 //! # Memory
 //!
-//! `memory` counts the buffers of the batches that spans are held in ([`chunks`]) and what is known of each trace. What one
+//! `memory` counts the buffers of the batches that spans are held in (`chunks`) and what is known of each trace. What one
 //! batch brings is held before anything is decided early, so it may be exceeded by one batch for as long as a call lasts.
 //! A decision comes up to 100 ms late, so that many are made at once.
 

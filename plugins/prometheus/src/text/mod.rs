@@ -3,7 +3,7 @@
 //! # What is read
 //!
 //! - A counter or gauge is a point each; `_bucket`, `_sum`, `_count` and quantiles of one label set are one point
-//!   ([`group`]); `_created` is its `start`. The name of a point is that of its samples, of a histogram or summary that of
+//!   (`group`); `_created` is its `start`. The name of a point is that of its samples, of a histogram or summary that of
 //!   its family.
 //! - A line that is wrong costs that line. Lines are counted, and the first wrong one is told with line and column.
 //! - Duplicates within one scrape, and samples with a timestamp that are older than what was read of the series before
@@ -11,7 +11,7 @@
 //!
 //! # How
 //!
-//! A body is cut between families into pieces of about a megabyte ([`pieces`]), each read in the heap of a batch of its
+//! A body is cut between families into pieces of about a megabyte (`pieces`), each read in the heap of a batch of its
 //! own: names and labels are spans of it, nothing is allocated per sample. The heap is what was read, plus the few texts
 //! that have escapes in them. Rows' places are bytes of the body.
 

@@ -61,7 +61,7 @@ impl Client {
         Self::build(settings, ledger, reqwest::ClientBuilder::http1_only)
     }
 
-    /// Sets up one that speaks HTTP/2 and nothing else, for gRPC ([`Client::call`](super::grpc)): all requests to a host share
+    /// Sets up one that speaks HTTP/2 and nothing else, for gRPC ([`Client::call`]): all requests to a host share
     /// one connection, which is asked now and then whether it is still there.
     pub fn http2(settings: ClientSettings, ledger: Arc<OutputLedger>) -> Result<Self, StartError> {
         Self::build(settings, ledger, |builder| {
