@@ -191,8 +191,9 @@ service:
     )
 }
 
-/// A flush interval below the default of a second, or the memory limit would pace it, as in the race. Fluent Bit 5.1.1 was
-/// seen to answer for one request of logs in every run and not to send it on; such a run is no result.
+/// A flush interval below the default of a second, or the memory limit would pace it, as in the race. With
+/// Fluent Bit 5.1.1 one request of logs did not come to the sink in any run, which of the two lost it is not known; such a
+/// run is no result.
 fn fluent_bit(Ports { listen, sink, .. }: &Ports) -> String {
     format!(
         r"[SERVICE]
