@@ -14,7 +14,8 @@ use suiro_sdk::filter::DeadRecord;
 use suiro_sdk::ledger::add;
 use suiro_sdk::{Filter, FilterContext, FilterLedger, FilterState, Flow, Reason, Selection};
 
-use super::health::{Health, panic_text};
+use super::health::Health;
+use super::panic_text;
 use super::plan::FilterPlan;
 use crate::output::{Cause, DeadLetter};
 

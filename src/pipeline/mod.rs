@@ -38,9 +38,10 @@ use tokio::time::Instant;
 
 pub use books::{Books, Ledger};
 pub use control::{Control, Event, Phase};
-pub use health::{Health, panic_text};
+pub use health::Health;
 pub use plan::{FilterPlan, InputPlan, OutputPlan, Plan, read_signals};
 pub use shared::Shared;
+pub use suiro_sdk::health::panic_text;
 
 use crate::output::{Driver, DriverSetup};
 use worker::Worker;

@@ -12,7 +12,7 @@ use suiro_sdk::{Flow, Polled, Progress, Source, SourceSetup, StartError};
 use super::Shared;
 use super::chain::{Chain, Flush};
 use super::control::{Event, Phase, WorkerSignal};
-use super::health::panic_text;
+use super::panic_text;
 use super::router::{Blocked, Router};
 
 /// How often positions are saved.

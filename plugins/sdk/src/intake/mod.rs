@@ -27,6 +27,7 @@ use suiro_record::{Batch, Scope, Signal, Source as Origin};
 use tokio::sync::{Notify, watch};
 
 use crate::flow::Flow;
+use crate::health::panic_text;
 use crate::input::{Polled, Source, SourceSetup, StartError, Waker};
 use crate::ledger::{InputLedger, Reason};
 use crate::pool::Pool;
@@ -254,11 +255,7 @@ impl Desk {
             let why = match served {
                 Ok(()) if *intake.stopping.borrow() => return,
                 Ok(()) => "it ended by itself".to_owned(),
-                Err(panic) => match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
-                    (Some(text), _) => (*text).to_owned(),
-                    (_, Some(text)) => text.clone(),
-                    _ => "it did not say why".to_owned(),
-                },
+                Err(panic) => panic_text(&*panic),
             };
             intake.state().died = Some(why);
             intake.wake();
