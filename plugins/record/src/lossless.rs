@@ -130,36 +130,18 @@ impl Value {
 
     /// Appends it as JSON that [`Batch::parse_lossless`] reads back as it is.
     pub fn write_lossless(&self, out: &mut Vec<u8>) {
-        match self {
-            Value::Bytes(bytes) => mark(b'b', STANDARD.encode(bytes).as_bytes(), out),
-            Value::Float(n) if !n.is_finite() => mark(b'f', format!("{:016x}", n.to_bits()).as_bytes(), out),
-            Value::Str(text) if text.starts_with('\0') => {
-                escape::write_json_str(&format!("\0s{text}"), out);
-            }
-            Value::Array(items) => {
-                out.push(b'[');
-                for (i, item) in items.iter().enumerate() {
-                    if i > 0 {
-                        out.push(b',');
-                    }
-                    item.write_lossless(out);
-                }
-                out.push(b']');
-            }
-            Value::Object(members) => {
-                out.push(b'{');
-                for (i, (key, value)) in members.iter().enumerate() {
-                    if i > 0 {
-                        out.push(b',');
-                    }
-                    escape::write_json_str(key, out);
-                    out.push(b':');
-                    value.write_lossless(out);
-                }
-                out.push(b'}');
-            }
-            _ => self.write_json(out),
+        self.write_with(write_lossless_leaf, out);
+    }
+}
+
+fn write_lossless_leaf(value: &Value, out: &mut Vec<u8>) {
+    match value {
+        Value::Bytes(bytes) => mark(b'b', STANDARD.encode(bytes).as_bytes(), out),
+        Value::Float(n) if !n.is_finite() => mark(b'f', format!("{:016x}", n.to_bits()).as_bytes(), out),
+        Value::Str(text) if text.starts_with('\0') => {
+            escape::write_json_str(&format!("\0s{text}"), out);
         }
+        _ => value.write_leaf(out),
     }
 }
 

@@ -55,28 +55,19 @@ impl Value {
 
     /// Appends the value as tight JSON.
     pub fn write_json(&self, out: &mut Vec<u8>) {
+        self.write_with(Value::write_leaf, out);
+    }
+
+    /// Appends the value as tight JSON in which `leaf` writes what is no list and no map.
+    pub(crate) fn write_with(&self, leaf: fn(&Value, &mut Vec<u8>), out: &mut Vec<u8>) {
         match self {
-            Value::Null => out.extend_from_slice(b"null"),
-            Value::Bool(b) => out.extend_from_slice(if *b { b"true" } else { b"false" }),
-            Value::Int(n) => write_display(n, out),
-            Value::Uint(n) => write_display(n, out),
-            Value::Float(n) => write_float(*n, out),
-            Value::Number(n) if scan::is_number(n.as_bytes()) => out.extend_from_slice(n.as_bytes()),
-            // What is no number would break the JSON around it.
-            Value::Number(n) => {
-                escape::write_json_str(n, out);
-            }
-            Value::Str(s) => {
-                escape::write_json_str(s, out);
-            }
-            Value::Bytes(b) => write_base64(b, out),
             Value::Array(items) => {
                 out.push(b'[');
                 for (i, item) in items.iter().enumerate() {
                     if i > 0 {
                         out.push(b',');
                     }
-                    item.write_json(out);
+                    item.write_with(leaf, out);
                 }
                 out.push(b']');
             }
@@ -88,10 +79,28 @@ impl Value {
                     }
                     escape::write_json_str(key, out);
                     out.push(b':');
-                    value.write_json(out);
+                    value.write_with(leaf, out);
                 }
                 out.push(b'}');
             }
+            _ => leaf(self, out),
+        }
+    }
+
+    /// A value that is no list and no map, as JSON.
+    pub(crate) fn write_leaf(&self, out: &mut Vec<u8>) {
+        match self {
+            Value::Bool(b) => out.extend_from_slice(if *b { b"true" } else { b"false" }),
+            Value::Int(n) => write_display(n, out),
+            Value::Uint(n) => write_display(n, out),
+            Value::Float(n) => write_float(*n, out),
+            Value::Number(n) if scan::is_number(n.as_bytes()) => out.extend_from_slice(n.as_bytes()),
+            // A number that is none would break the JSON around it.
+            Value::Number(text) | Value::Str(text) => {
+                escape::write_json_str(text, out);
+            }
+            Value::Bytes(b) => write_base64(b, out),
+            Value::Null | Value::Array(_) | Value::Object(_) => out.extend_from_slice(b"null"),
         }
     }
 
