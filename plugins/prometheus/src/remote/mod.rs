@@ -4,9 +4,11 @@ mod decode;
 mod encode;
 mod histogram;
 pub(crate) mod input;
+mod message;
 #[cfg(test)]
 mod outcomes;
 pub(crate) mod output;
+mod point;
 mod protobuf;
 mod series;
 #[cfg(test)]
