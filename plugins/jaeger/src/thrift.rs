@@ -20,6 +20,8 @@
 //! | list | item type, count as `i32` | count and item type in a byte, from 15 on the count as varint |
 //! | message | version and type, name, sequence number; or, unversioned, name, type, sequence number | `0x82`, version and type, sequence number, name |
 
+use suiro_sdk::varint::{MAX_VARINT, VarintError, read_varint};
+
 /// How deep a value may nest that is skipped.
 const MAX_DEPTH: u32 = 32;
 
@@ -344,19 +346,20 @@ impl<'a> Reader<'a> {
     }
 
     fn varint(&mut self) -> Result<u64> {
-        let mut value = 0;
-        for shift in (0..64).step_by(7) {
-            let [byte] = self.array()?;
-            let bits = u64::from(byte & 0x7f);
-            if shift == 63 && bits > 1 {
-                break;
+        match read_varint(&self.bytes[self.at..]) {
+            Ok((value, length)) => {
+                self.at += length;
+                Ok(value)
             }
-            value |= bits << shift;
-            if byte & 0x80 == 0 {
-                return Ok(value);
+            Err(VarintError::Cut) => {
+                self.at = self.bytes.len();
+                self.fail("it ends in the middle")
+            }
+            Err(VarintError::TooLong) => {
+                self.at += MAX_VARINT;
+                self.fail("a number is longer than 64 bits")
             }
         }
-        self.fail("a number is longer than 64 bits")
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N]> {

@@ -35,6 +35,7 @@ pub mod settings;
 pub mod spans;
 pub mod tag;
 pub mod time;
+pub mod varint;
 
 pub use custody::{Custody, Position, Receipt, Tracker};
 pub use decode::{Decoder, Line, OnParseError};

@@ -7,6 +7,8 @@
 use std::borrow::Cow;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use suiro_sdk::varint::{MAX_VARINT, VarintError, read_varint};
+
 use crate::span::{Annotation, Endpoint, Kind, Span, read_time};
 
 /// Why a list is not taken.
@@ -200,19 +202,20 @@ impl<'a> Reader<'a> {
     }
 
     fn varint(&mut self) -> Result<u64> {
-        let mut value = 0;
-        for shift in (0..64).step_by(7) {
-            let [byte] = self.array()?;
-            let bits = u64::from(byte & 0x7f);
-            if shift == 63 && bits > 1 {
-                break;
+        match read_varint(&self.bytes[self.at..]) {
+            Ok((value, length)) => {
+                self.at += length;
+                Ok(value)
             }
-            value |= bits << shift;
-            if byte & 0x80 == 0 {
-                return Ok(value);
+            Err(VarintError::Cut) => {
+                self.at = self.bytes.len();
+                self.fail("it ends in the middle")
+            }
+            Err(VarintError::TooLong) => {
+                self.at += MAX_VARINT;
+                self.fail("a number is longer than 64 bits")
             }
         }
-        self.fail("a number is longer than 64 bits")
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N]> {

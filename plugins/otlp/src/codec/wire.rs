@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use suiro_sdk::varint::{VarintError, read_varint};
+
 use super::DecodeError;
 use super::schema::WireType;
 
@@ -83,19 +85,12 @@ impl<'a> Reader<'a> {
 
     fn long_varint(&mut self) -> Result<u64, DecodeError> {
         let at = self.pos;
-        let mut value = 0;
-        for (i, &byte) in self.bytes[at..self.end].iter().take(10).enumerate() {
-            value |= u64::from(byte & 0x7f) << (7 * i);
-            if byte < 0x80 {
-                if i == 9 && byte > 1 {
-                    break;
-                }
-                self.pos += i + 1;
-                return Ok(value);
-            }
-        }
-        let cut = self.end - at < 10;
-        Err(error(if cut { "it ends within a number" } else { "a number is longer than 64 bits" }, at))
+        let (value, length) = read_varint(&self.bytes[at..self.end]).map_err(|wrong| match wrong {
+            VarintError::Cut => error("it ends within a number", at),
+            VarintError::TooLong => error("a number is longer than 64 bits", at),
+        })?;
+        self.pos += length;
+        Ok(value)
     }
 
     #[inline]

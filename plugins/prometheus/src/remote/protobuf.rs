@@ -3,6 +3,8 @@
 //! A message's length comes before it: it is written behind a gap of one byte, and moved up where its length needs more.
 //! Reading never allocates by what a length claims, and follows no nesting of the sender's choosing.
 
+use suiro_sdk::varint::{MAX_VARINT, VarintError, read_varint};
+
 /// Wire types.
 const VARINT: u8 = 0;
 const FIXED64: u8 = 1;
@@ -167,16 +169,20 @@ impl<'m> Fields<'m> {
 
     #[inline]
     pub(crate) fn varint(&mut self) -> Result<u64, Malformed> {
-        let mut n = 0_u64;
-        for shift in (0..70).step_by(7) {
-            let Some(&byte) = self.all[..self.end].get(self.at) else { return self.wrong("the message breaks off") };
-            self.at += 1;
-            n |= u64::from(byte & 0x7f).checked_shl(shift).unwrap_or(0);
-            if byte < 0x80 {
-                return if shift == 63 && byte > 1 { self.wrong("a number has more than 64 bits") } else { Ok(n) };
+        match read_varint(self.bytes()) {
+            Ok((n, length)) => {
+                self.at += length;
+                Ok(n)
+            }
+            Err(VarintError::Cut) => {
+                self.at = self.end;
+                self.wrong("the message breaks off")
+            }
+            Err(VarintError::TooLong) => {
+                self.at += MAX_VARINT;
+                self.wrong("a number has more than 64 bits")
             }
         }
-        self.wrong("a number has more than 64 bits")
     }
 
     fn fixed<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
