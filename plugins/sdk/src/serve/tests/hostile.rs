@@ -20,7 +20,7 @@ async fn a_bomb_is_too_large() {
     }
     // What it took is given back.
     served.desk.try_room(64 << 20).unwrap();
-    assert_eq!(served.turned_away()["too_large"], 2);
+    served.expect_turned_away("too_large", 2).await;
 }
 
 /// One that writes a whole body before it looks for an answer finds one.
@@ -39,7 +39,7 @@ async fn who_sends_too_much_is_told() {
     let frames = Frames(vec![Bytes::from(vec![b'x'; 60_000]); 2], true);
     let answer = http2.send("/count", &[("content-type", "text/plain")], frames).await.unwrap();
     assert_eq!(answer.status, 413);
-    assert_eq!(served.turned_away()["too_large"], 3);
+    served.expect_turned_away("too_large", 3).await;
 }
 
 #[tokio::test]
@@ -93,7 +93,7 @@ async fn more_connections_than_allowed_are_closed_at_once() {
     let mut refused = served.connect().await;
     let read = timeout(SOON, refused.read(&mut [0; 10])).await.unwrap();
     assert!(matches!(read, Ok(0) | Err(_)));
-    assert_eq!(served.turned_away()["too_many_connections"], 1);
+    served.expect_turned_away("too_many_connections", 1).await;
     // One goes, another comes.
     open.pop();
     timeout(SOON, async { while !served.post("", b"x").await.starts_with("HTTP/1.1 200") {} }).await.unwrap();

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hyper::body::{Body as _, Incoming};
@@ -118,6 +119,16 @@ impl Served {
     /// What was counted at the door.
     pub fn turned_away(&self) -> BTreeMap<&'static str, u64> {
         self.ledger.turned_away.snapshot()
+    }
+
+    /// Waits until so many were turned away for that: the answer, or the end of a connection, may come before it is counted.
+    pub async fn expect_turned_away(&self, reason: &str, n: u64) {
+        let counted = || self.turned_away().get(reason).copied().unwrap_or(0);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while counted() < n && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        assert_eq!(counted(), n, "{:?}", self.turned_away());
     }
 
     pub async fn connect(&self) -> TcpStream {

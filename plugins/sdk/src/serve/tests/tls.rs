@@ -98,7 +98,7 @@ async fn both_versions_by_alpn() {
     assert_eq!(http2.call(&[], vec![framed(0, b"x")]).await.header("grpc-status"), "0");
     // In the clear there is nothing to be had.
     assert!(!served.raw(REQUEST).await.contains("200"));
-    assert_eq!(served.turned_away()["unauthorized"], 1);
+    served.expect_turned_away("unauthorized", 1).await;
 }
 
 #[tokio::test]
@@ -108,7 +108,7 @@ async fn only_who_shows_a_certificate_gets_in() {
     assert!(ask(authority.connect(&served, Some(&authority), &[]).await).await.ends_with("3 of 3"));
     assert_eq!(ask(authority.connect(&served, None, &[]).await).await, "");
     assert_eq!(ask(authority.connect(&served, Some(&stranger), &[]).await).await, "");
-    assert_eq!(served.turned_away()["unauthorized"], 2);
+    served.expect_turned_away("unauthorized", 2).await;
 }
 
 #[test]
