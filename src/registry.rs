@@ -10,6 +10,7 @@ pub fn all() -> Registry {
     suiro_parsers::register(&mut registry);
     suiro_filters::register(&mut registry);
     suiro_files::register(&mut registry);
+    suiro_fluent::register(&mut registry);
     suiro_host::register(&mut registry);
     suiro_http::register(&mut registry);
     suiro_jaeger::register(&mut registry);
@@ -20,6 +21,8 @@ pub fn all() -> Registry {
     suiro_datadog::register(&mut registry);
     suiro_statsd::register(&mut registry);
     suiro_prometheus::register(&mut registry);
+    #[cfg(feature = "aws")]
+    suiro_aws::register(&mut registry);
     #[cfg(feature = "wasm")]
     suiro_wasm::register(&mut registry);
     registry

@@ -1,0 +1,6 @@
+//! Amazon Web Services: CloudWatch, X-Ray, S3, Kinesis, Firehose, and what is known of where the agent runs.
+//!
+//! Credentials, regions and signatures are the SDK's ([`suiro_sdk::aws`]).
+
+/// Adds the plugins.
+pub fn register(_registry: &mut suiro_sdk::Registry) {}

@@ -1,0 +1,4 @@
+//! Fluentd's protocol.
+
+/// Adds the input.
+pub fn register(_registry: &mut suiro_sdk::Registry) {}
