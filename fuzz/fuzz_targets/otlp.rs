@@ -39,6 +39,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let records = count(&read);
     assert_eq!(count(&batches(signal, &written(signal, &read)).expect("a request")), records);
     for batch in &mut read {
+        batch.unpack();
         for at in 0..batch.len() {
             let row = batch.rows[at];
             batch.rows[at] = batch.copy_row(&row);

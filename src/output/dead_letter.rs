@@ -100,7 +100,12 @@ impl DeadLetter {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let mut line = std::mem::take(&mut state.line);
         line.clear();
-        self.write_line(batch, row, cause, &mut line);
+        if batch.is_packed() {
+            let one = batch.unpacked([row]);
+            one.rows.first().into_iter().for_each(|row| self.write_line(&one, row, cause, &mut line));
+        } else {
+            self.write_line(batch, row, cause, &mut line);
+        }
         let written = state.append(&self.settings, &line);
         state.line = line;
         match written {

@@ -186,6 +186,7 @@ impl Chain {
                 if !touched[at - 1] || !link.block.touches(&flow) {
                     continue;
                 }
+                flow.batch.unpack();
                 let selection = link.block.select(&flow);
                 let taken = flow.batch.len();
                 let tag = flow.batch.tag.clone();

@@ -30,6 +30,8 @@ pub struct Route {
     pub signals: Vec<Signal>,
     /// Its own filters, if it has any.
     pub chain: Option<Chain>,
+    /// Whether it and its queue can do with packed batches.
+    pub takes_packed: bool,
     /// Where its records wait.
     pub queue: Arc<dyn Queue>,
 }
@@ -66,9 +68,14 @@ impl Router {
         let mut targets: Vec<(usize, Rows)> = Vec::with_capacity(routes.len());
         for &at in routes.iter() {
             let route = &self.routes[at];
-            if route.signals.contains(&flow.batch.signal)
-                && let Some(rows) = select(&flow.batch, route.when.as_ref())
-            {
+            if !route.signals.contains(&flow.batch.signal) {
+                continue;
+            }
+            // A chain of an output's own sees to it itself.
+            if route.when.is_some() || (!route.takes_packed && route.chain.is_none()) {
+                flow.batch.unpack();
+            }
+            if let Some(rows) = select(&flow.batch, route.when.as_ref()) {
                 targets.push((at, rows));
             }
         }
@@ -102,10 +109,7 @@ impl Router {
         if batch.capacity() <= ROOMY || batch.used() * 4 >= batch.capacity() {
             return batch;
         }
-        let mut small = batch.sibling(batch.tag.clone());
-        if small.import_all(&batch, &batch.rows).is_err() {
-            return batch;
-        }
+        let Ok(small) = batch.fitted() else { return batch };
         self.pool.recycle(batch);
         small
     }
@@ -145,7 +149,10 @@ impl Router {
     }
 
     fn push_all(&mut self, at: usize, flows: Vec<Flow>, blocked: &mut Vec<Blocked>) {
-        for Flow { batch, custody } in flows {
+        for Flow { mut batch, custody } in flows {
+            if !self.routes[at].takes_packed {
+                batch.unpack();
+            }
             let part = Part { batch: self.pool.share(batch), rows: Rows::All, custody };
             self.push(at, part, blocked);
         }

@@ -82,6 +82,7 @@ struct OutputRoute {
     when: Option<Condition>,
     signals: Vec<Signal>,
     filters: Vec<Arc<FilterBlock>>,
+    takes_packed: bool,
 }
 
 type Built = (Arc<Shared>, Vec<DriverSetup>, UnboundedReceiver<Event>);
@@ -146,6 +147,7 @@ impl Shared {
                 when: output.when.clone(),
                 signals: output.signals.clone(),
                 chain: (!output.filters.is_empty()).then(|| Chain::new(output.filters.iter().cloned(), first)),
+                takes_packed: output.takes_packed,
                 queue: queue.clone(),
             })
             .collect()
@@ -209,6 +211,8 @@ impl Shared {
             when: settings.when.clone(),
             signals: settings.signals.clone().unwrap_or_else(|| output.signals().to_vec()),
             filters,
+            // A disk queue writes what records say.
+            takes_packed: output.takes_packed() && settings.queue.kind == QueueKind::Memory,
         });
         self.queues.push(queue.clone());
         Ok(DriverSetup {

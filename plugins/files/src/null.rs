@@ -22,6 +22,10 @@ impl Output for Null {
         &[Signal::Logs, Signal::Traces, Signal::Metrics]
     }
 
+    fn takes_packed(&self) -> bool {
+        true
+    }
+
     fn deliver<'a>(&'a self, _delivery: &'a Delivery) -> Delivering<'a> {
         Box::pin(std::future::ready(Outcome::Delivered))
     }

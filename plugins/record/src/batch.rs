@@ -6,6 +6,7 @@ use crate::edit::EditError;
 use crate::keys::Keys;
 use crate::node::{Node, NodeId, Tag};
 use crate::origin::Origin;
+use crate::packed::Packed;
 use crate::scope::Scope;
 
 /// What kind of records a batch holds. One kind per batch.
@@ -69,6 +70,8 @@ pub struct Batch {
     pub(crate) heap: Vec<u8>,
     pub(crate) nodes: Vec<Node>,
     pub(crate) keys: Keys,
+    /// See [`crate::packed`].
+    pub(crate) packed: Option<Packed>,
 }
 
 /// A batch is closed when its heap reaches this, long before offsets run out.
@@ -134,6 +137,7 @@ impl Batch {
             heap: Vec::new(),
             nodes: vec![Node::NONE],
             keys: Keys::default(),
+            packed: None,
         }
     }
 
@@ -148,6 +152,7 @@ impl Batch {
             heap: Vec::new(),
             nodes: vec![Node::NONE],
             keys: Keys::default(),
+            packed: None,
         }
     }
 
@@ -162,6 +167,7 @@ impl Batch {
         self.heap.clear();
         self.nodes.truncate(1);
         self.keys.clear();
+        self.packed = None;
     }
 
     /// The bytes read so far. Inputs append what they read; nothing already there may change.
@@ -284,6 +290,9 @@ impl Batch {
 
 impl std::fmt::Debug for Batch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.is_packed() {
+            return write!(f, "[{} packed records]", self.len());
+        }
         let mut list = f.debug_list();
         for row in &self.rows {
             let mut json = Vec::new();

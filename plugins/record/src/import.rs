@@ -28,8 +28,24 @@ impl Batch {
         rows.into_iter().try_for_each(|row| self.import_with(from, row, &mut words).map(drop))
     }
 
+    /// A copy in buffers no larger than it needs.
+    pub fn fitted(&self) -> Result<Batch, EditError> {
+        let mut small = self.sibling(self.tag.clone());
+        if self.is_packed() {
+            small.heap.extend_from_slice(&self.heap);
+            small.rows.extend_from_slice(&self.rows);
+            small.packed = self.packed;
+        } else {
+            small.import_all(self, &self.rows)?;
+        }
+        Ok(small)
+    }
+
     /// Rewrites the batch if less than half of its heap lives, so that few records do not pin many others' bytes.
     pub fn compact(&mut self) {
+        if self.is_packed() {
+            return;
+        }
         // What the records took in their source tells it at once, mostly.
         let half = self.heap.len() / 2;
         let read: u64 = self.rows.iter().map(|row| row.end.saturating_sub(row.start)).sum();

@@ -9,6 +9,8 @@
 //!
 //! Keys are interned per batch, so a [`Path`] is resolved once per batch and then costs integer comparisons.
 //!
+//! Records of a binary format may wait with their nodes until somebody asks for them ([`Batch::unpack`]).
+//!
 //! # Invariants
 //!
 //! 1. Every string, key and JSON span in the heap is valid UTF-8. Readers check once per chunk
@@ -52,6 +54,7 @@ mod mark;
 mod node;
 mod node_ref;
 mod origin;
+mod packed;
 mod parse;
 mod path;
 mod place;
@@ -74,6 +77,7 @@ pub use keys::MAX_KEYS;
 pub use mark::Mark;
 pub use node_ref::{Children, NodeRef};
 pub use origin::{Origin, Source};
+pub use packed::Unpack;
 pub use parse::MAX_DEPTH;
 pub use path::{MAX_PARTS, Path, PathError, PathRoot, Resolved};
 pub use scope::{Attributes, Scope};

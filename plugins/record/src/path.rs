@@ -284,6 +284,7 @@ impl Batch {
     }
 
     fn resolve_held<'p>(&self, path: Held<'p>) -> Resolved<'p> {
+        assert!(!self.is_packed(), "a packed batch is asked for a value");
         let ids = path.joined.iter().flatten().map(|key| self.keys.find(key).unwrap_or(NO_KEY)).collect();
         let single = path.single_key().is_some();
         Resolved { ids, known: AtomicU16::new(self.keys.len() as u16), single, path }

@@ -31,6 +31,11 @@ pub trait Output: Send {
         &[Signal::Logs]
     }
 
+    /// Whether it can do with batches nobody has looked into ([`Batch::is_packed`]).
+    fn takes_packed(&self) -> bool {
+        false
+    }
+
     /// The deliveries it likes, where the configuration says nothing.
     fn limits(&self) -> Limits {
         Limits::default()

@@ -100,6 +100,7 @@ impl Agent {
                 when: suiro_sdk::lang::Condition::parse(OUTPUTS[at]).ok(),
                 signals: vec![suiro_record::Signal::Logs],
                 chain: chains[at].take(),
+                takes_packed: false,
                 queue: out.queue.clone(),
             })
             .collect();

@@ -1,13 +1,14 @@
-//! The second pass: records of messages that were checked. Texts and ids stay where they are in the request; the records'
+//! The second pass: records of messages that were checked. Mostly they stay packed, and their nodes are built when somebody
+//! looks ([`suiro_record::Batch::unpack`]). Texts and ids stay where they are in the request; the records'
 //! nodes point at them.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use suiro_record::{Attributes, Batch, EditError, Scope, Signal, Source, Value};
+use suiro_record::{Attributes, Batch, EditError, Row, Scope, Signal, Source, Value};
 
-use super::index::{Group, Index, Metric};
-use super::record::Decoder;
+use super::index::{Group, Index, Metric, Record};
+use super::record::{self, Decoder};
 use super::value::{attributes_of, int};
 use super::wire::{Raw, Reader, error};
 use super::{DecodeError, Decoded, words};
@@ -31,6 +32,10 @@ pub(super) fn decode(
     let mut index = Index::new(signal, &request)?;
     let groups = std::mem::take(&mut index.groups);
     let records = std::mem::take(&mut index.records);
+    if index.may_stay_packed(signal, &request) && !records.is_empty() {
+        let batch = pack(signal, request, source, &groups, &records, index.refused == 0, new_batch);
+        return Ok(Decoded { batches: vec![batch], refused: index.refused, why: index.why });
+    }
     let mut filling: Vec<Filling> = Vec::new();
     for group in &groups {
         let scope = Arc::new(scope(&request, group, source));
@@ -72,6 +77,61 @@ pub(super) fn decode(
         batches.insert(0, batch);
     }
     Ok(Decoded { batches, refused: index.refused, why: index.why })
+}
+
+/// A batch of the records as they stand in the request.
+fn pack(
+    signal: Signal,
+    request: Vec<u8>,
+    source: &Arc<Source>,
+    groups: &[Group],
+    records: &[Record],
+    whole: bool,
+    new_batch: &mut dyn FnMut(Arc<Scope>) -> Batch,
+) -> Batch {
+    let mut scopes = groups.iter().map(|group| Arc::new(scope(&request, group, source)));
+    // There is a record, so there is a group.
+    let first = scopes.next().unwrap_or_else(|| Arc::new(Scope::new(source.clone())));
+    let mut batch = new_batch(first);
+    for scope in scopes {
+        batch.append_scope(&scope);
+    }
+    batch.rows.reserve(records.len());
+    for (number, group) in groups.iter().enumerate() {
+        for &Record { start, end, time, .. } in &records[group.records.clone()] {
+            let (time, time_kind) = record::time(&batch, time);
+            let mut row = Row::packed(start..end, time, start.into(), end.into());
+            (row.time_kind, row.scope) = (time_kind, number as u16);
+            batch.rows.push(row);
+        }
+    }
+    *batch.heap_mut() = request;
+    batch.pack(
+        match signal {
+            Signal::Logs => |batch| unpack(Signal::Logs, batch),
+            _ => |batch| unpack(Signal::Traces, batch),
+        },
+        whole,
+    );
+    batch
+}
+
+/// Builds the records of a packed batch.
+fn unpack(signal: Signal, batch: &mut Batch) {
+    let mut request = std::mem::take(batch.heap_mut());
+    let mut rows = std::mem::take(&mut batch.rows);
+    let decoder = Decoder { request: &request, words: request.len(), shift: 0, signal };
+    for row in &mut rows {
+        // It was seen to that there is room.
+        let built = decoder.record(batch, row.message(), None);
+        debug_assert!(built.is_ok(), "{built:?}");
+        *row = row.with_values_of(built.unwrap_or_else(|_| Row::new(batch.new_object(), 0, 0, 0)));
+    }
+    if signal != Signal::Logs {
+        request.extend_from_slice(words::ALL.as_bytes());
+    }
+    *batch.heap_mut() = request;
+    batch.rows = rows;
 }
 
 // === impl Filling ===

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use suiro_record::{Batch, Row, Scope, Signal, Value};
+use suiro_sdk::{Part, Rows};
 
 use super::decode::{DROPPED, ENTITIES, SCHEMA};
 use super::message::{self, Metric};
@@ -22,9 +23,10 @@ struct Lengths {
     record: usize,
 }
 
-/// A request that is being written.
+/// A request that is being written. Until it is finished, it is none.
 #[derive(Debug)]
-struct Encoder<'a, 'o> {
+#[must_use]
+pub(crate) struct Encoder<'a, 'o> {
     signal: Signal,
     out: &'o mut Vec<u8>,
     lengths: Lengths,
@@ -50,20 +52,34 @@ struct OpenMetric {
     data: Open,
 }
 
-/// See [`super::encode`].
-pub(super) fn encode<'a>(signal: Signal, records: impl IntoIterator<Item = (&'a Batch, &'a Row)>, out: &mut Vec<u8>) {
-    let lengths = Lengths { resource: 1 << 20, scope: 1 << 20, metric: 1000, record: 300 };
-    let mut encoder = Encoder { signal, out, lengths, group: None };
-    for (batch, row) in records {
-        encoder.add(batch, row);
-    }
-    encoder.close_resource();
-}
-
 // === impl Encoder ===
 
-impl<'a> Encoder<'a, '_> {
-    fn add(&mut self, batch: &'a Batch, row: &'a Row) {
+impl<'a, 'o> Encoder<'a, 'o> {
+    /// Appends to `out`.
+    pub(crate) fn new(signal: Signal, out: &'o mut Vec<u8>) -> Self {
+        let lengths = Lengths { resource: 1 << 20, scope: 1 << 20, metric: 1000, record: 300 };
+        Encoder { signal, out, lengths, group: None }
+    }
+
+    /// Adds the records of a part. One request after another one is one request, so what came as a request of its own and
+    /// is still the same is copied as it stands.
+    pub(crate) fn part(&mut self, part: &'a Part) {
+        match part.batch.request() {
+            Some(request) if part.rows == Rows::All => {
+                self.close_resource();
+                self.out.extend_from_slice(request);
+            }
+            _ => part.records().for_each(|row| self.record(&part.batch, row)),
+        }
+    }
+
+    /// Ends it.
+    pub(crate) fn finish(mut self) {
+        self.close_resource();
+    }
+
+    /// Adds a record.
+    pub(crate) fn record(&mut self, batch: &'a Batch, row: &'a Row) {
         let scope = batch.scope(row);
         match &self.group {
             Some(group) if std::ptr::eq(group.batch, batch) && group.row.scope == row.scope => {}
@@ -81,7 +97,7 @@ impl<'a> Encoder<'a, '_> {
             (group.batch, group.row) = (batch, row);
         }
         let number = if self.signal == Signal::Metrics { 1 } else { 2 };
-        if let Some(wire) = untouched(batch, row) {
+        if let Some(wire) = batch.message(row) {
             put_len(number, wire, self.out);
             return;
         }
@@ -176,13 +192,6 @@ impl<'a> Encoder<'a, '_> {
         of.write_tail(self.out);
         self.lengths.metric = close(metric, self.out);
     }
-}
-
-/// The message a record came as, if nothing of it was changed.
-fn untouched<'a>(batch: &'a Batch, row: &Row) -> Option<&'a [u8]> {
-    let wire = batch.body(row.root()).wire()?;
-    let same = batch.header(row).is_none_or(|header| header.wire().is_some_and(|other| std::ptr::eq(other, wire)));
-    same.then_some(wire)
 }
 
 fn is_same_resource(a: &Scope, b: &Scope) -> bool {

@@ -1,5 +1,6 @@
 //! The first pass over a request: everything in it is checked, and it is noted where the records stand. What comes after it
-//! can believe every length, every text and every type.
+//! can believe every length, every text and every type. Log records and spans are looked at quickly ([`scan`]), and only
+//! what is not as usual is checked by the tables.
 //!
 //! A record whose inside is broken is refused alone; what is broken outside of records is refused whole. Broken are: lengths beyond the end, wire types other than the field's, texts that are no UTF-8, ids that are neither
 //! empty nor 16 or 8 bytes long, values nested deeper than [`MAX_NESTING`], and more than [`MAX_RECORDS`] records. Fields
@@ -7,9 +8,10 @@
 
 use std::ops::Range;
 
-use suiro_record::Signal;
+use suiro_record::{MAX_KEYS, Signal};
 
 use super::DecodeError;
+use super::scan::{self, Seen};
 use super::schema::{self, Kind, Message};
 use super::wire::{Raw, Reader, error};
 
@@ -18,6 +20,12 @@ pub const MAX_NESTING: usize = 100;
 
 /// Records in a request: rows take more memory than the smallest of messages.
 pub const MAX_RECORDS: usize = 1 << 20;
+
+/// Longer requests are decoded at once, into as many batches as it takes.
+const MAX_PACKED: usize = 256 << 20;
+
+/// More than there are names of fields.
+const WORDS: usize = 100;
 
 /// Where everything stands in a request.
 #[derive(Debug, Default)]
@@ -28,6 +36,10 @@ pub(crate) struct Index {
     /// Records that can't be read, and what is wrong with the first.
     pub(crate) refused: usize,
     pub(crate) why: Option<DecodeError>,
+    /// Members of maps in all records.
+    members: usize,
+    /// There is a record that the quick look did not know.
+    odd: bool,
 }
 
 /// Records of one scope of one resource. Spans may be empty: it is not there.
@@ -48,6 +60,8 @@ pub(crate) struct Record {
     pub(crate) end: u32,
     /// Index of the metric a point belongs to.
     pub(crate) metric: u32,
+    /// As in [`Seen`].
+    pub(crate) time: u64,
 }
 
 /// What a metric says of all its points.
@@ -66,8 +80,8 @@ pub(crate) struct Metric {
 // === impl Record ===
 
 impl Record {
-    fn new(span: Range<usize>, metric: usize) -> Self {
-        Record { start: span.start as u32, end: span.end as u32, metric: metric as u32 }
+    fn new(span: Range<usize>, metric: usize, time: u64) -> Self {
+        Record { start: span.start as u32, end: span.end as u32, metric: metric as u32, time }
     }
 
     pub(crate) fn span(self) -> Range<usize> {
@@ -128,8 +142,8 @@ impl Index {
                 }
                 (2, Raw::Len(span)) => {
                     match signal {
-                        Signal::Logs => self.record(request, span, &schema::LOG_RECORD),
-                        Signal::Traces => self.record(request, span, &schema::SPAN),
+                        Signal::Logs => self.record(request, span, scan::log, &schema::LOG_RECORD),
+                        Signal::Traces => self.record(request, span, scan::span, &schema::SPAN),
                         Signal::Metrics => self.metric(request, span)?,
                     }
                     if self.records.len() + self.refused > MAX_RECORDS {
@@ -148,11 +162,28 @@ impl Index {
         Ok(())
     }
 
-    fn record(&mut self, request: &[u8], span: Range<usize>, message: &Message) {
+    fn record(&mut self, request: &[u8], span: Range<usize>, look: fn(&[u8]) -> Option<Seen>, message: &Message) {
+        if let Some(Seen { time, members }) = look(&request[span.clone()]) {
+            self.members += members;
+            return self.records.push(Record::new(span, 0, time));
+        }
         match check(request, span.clone(), message, 0) {
-            Ok(()) => self.records.push(Record::new(span, 0)),
+            Ok(()) => {
+                self.odd = true;
+                self.records.push(Record::new(span, 0, 0));
+            }
             Err(error) => self.refuse(1, error),
         }
+    }
+
+    /// Whether the records may stay packed: of each it is known when it is from, and a batch has room for all of their keys,
+    /// nodes and scopes.
+    pub(crate) fn may_stay_packed(&self, signal: Signal, request: &[u8]) -> bool {
+        signal != Signal::Metrics
+            && !self.odd
+            && self.members + WORDS <= MAX_KEYS
+            && self.groups.len() + WORDS <= usize::from(u16::MAX)
+            && request.len() <= MAX_PACKED
     }
 
     /// Leaves out records that can't be read.
@@ -196,7 +227,7 @@ impl Index {
         let mut reader = Reader::new(request, span);
         while let Some(field) = reader.next()? {
             match (field.number, field.value) {
-                (1, Raw::Len(span)) => self.records.push(Record::new(span, self.metrics.len())),
+                (1, Raw::Len(span)) => self.records.push(Record::new(span, self.metrics.len(), 0)),
                 (2, Raw::Varint(n)) => metric.temporality = n as i32,
                 (3, Raw::Varint(n)) => metric.monotonic = n != 0,
                 _ => {}

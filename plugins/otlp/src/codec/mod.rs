@@ -15,6 +15,7 @@ mod index;
 pub mod json;
 mod message;
 mod record;
+mod scan;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ mod value;
 mod wire;
 mod words;
 
+pub(crate) use encode::Encoder;
 pub use index::{MAX_NESTING, MAX_RECORDS};
 
 /// Why a request, or a record of it, can't be read.
@@ -63,5 +65,7 @@ pub fn decode(
 /// Appends records of one signal as one `Export*ServiceRequest` in protobuf. Records that follow one another share what
 /// stands above them: their resource, their scope, and what a metric says of all its points.
 pub fn encode<'a>(signal: Signal, records: impl IntoIterator<Item = (&'a Batch, &'a Row)>, out: &mut Vec<u8>) {
-    encode::encode(signal, records, out);
+    let mut encoder = Encoder::new(signal, out);
+    records.into_iter().for_each(|(batch, row)| encoder.record(batch, row));
+    encoder.finish();
 }

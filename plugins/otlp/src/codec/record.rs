@@ -20,6 +20,14 @@ pub(super) struct Decoder<'r> {
     pub(super) signal: Signal,
 }
 
+/// When a record is from that says so, or says 0.
+pub(super) fn time(batch: &Batch, time: u64) -> (i64, TimeKind) {
+    match time {
+        0 => (batch.read_at, TimeKind::Read),
+        time => (time.cast_signed(), TimeKind::Own),
+    }
+}
+
 type Done = Result<(), EditError>;
 
 const ATTRIBUTES: &str = "attributes";
@@ -49,10 +57,7 @@ impl Decoder<'_> {
     }
 
     fn row(batch: &Batch, root: RootId, time: u64, span: &Range<usize>) -> Row {
-        let (time, time_kind) = match time {
-            0 => (batch.read_at, TimeKind::Read),
-            time => (time.cast_signed(), TimeKind::Own),
-        };
+        let (time, time_kind) = self::time(batch, time);
         let mut row = Row::new(root, time, span.start as u64, span.end as u64);
         row.time_kind = time_kind;
         row

@@ -29,11 +29,18 @@ pub(super) fn decoded(signal: Signal, request: &[u8]) -> Result<Decoded, DecodeE
     })
 }
 
-/// The records of a request, all of which can be read.
-pub(super) fn batches(signal: Signal, request: &[u8]) -> Result<Vec<Batch>, DecodeError> {
+/// The records of a request, all of which can be read, as they are handed over.
+pub(super) fn as_read(signal: Signal, request: &[u8]) -> Result<Vec<Batch>, DecodeError> {
     let decoded = decoded(signal, request)?;
     assert_eq!(decoded.refused > 0, decoded.why.is_some());
     decoded.why.map_or(Ok(decoded.batches), Err)
+}
+
+/// As [`as_read`], unpacked.
+pub(super) fn batches(signal: Signal, request: &[u8]) -> Result<Vec<Batch>, DecodeError> {
+    let mut batches = as_read(signal, request)?;
+    batches.iter_mut().for_each(Batch::unpack);
+    Ok(batches)
 }
 
 pub(super) fn written(signal: Signal, batches: &[Batch]) -> Vec<u8> {
@@ -77,6 +84,20 @@ fn round_trip<M: Message + Default + std::fmt::Debug>(signal: Signal, request: M
         (format!("{message:?}"), message.encode_to_vec())
     };
     assert_eq!(read(&written(signal, &batches), false), read(&bytes, false));
+    let packed = as_read(signal, &bytes).unwrap();
+    assert_eq!(written(signal, &packed), written(signal, &batches));
+    for (packed, batch) in packed.iter().zip(&batches) {
+        assert!(packed.request().is_none_or(|request| request == bytes));
+        let seen =
+            |batch: &Batch| batch.rows.iter().map(|row| (row.time, row.time_kind, row.start)).collect::<Vec<_>>();
+        assert_eq!(seen(packed), seen(batch));
+        // Row by row it is what it is all at once.
+        let few = batch.rows.len() / 2;
+        assert_eq!(
+            format!("{:?}", packed.unpacked(&packed.rows[few..])),
+            format!("{:?}", batch.unpacked(&batch.rows[few..]))
+        );
+    }
     assert_eq!(read(&rewritten(signal, &batches), true), read(&bytes, true));
     assert_eq!(read(&imported(signal, &batches), true), read(&bytes, true));
 

@@ -35,11 +35,11 @@ use smallvec::SmallVec;
 use suiro_record::{Batch, Row, Signal};
 use suiro_sdk::http::{Client, FRAME, Request, verdicts};
 use suiro_sdk::settings::{Reported, Section};
-use suiro_sdk::{Delivering, Delivery, Outcome, Output, OutputSetup, StartError, Verdict};
+use suiro_sdk::{Delivering, Delivery, Outcome, Output, OutputSetup, Part, StartError, Verdict};
 
 use self::settings::{Protocol, Settings};
 use crate::codec::answer::Encoding;
-use crate::codec::{encode, json};
+use crate::codec::{Encoder, json};
 
 /// An answer is read so far.
 const ANSWER: usize = 64 << 10;
@@ -54,6 +54,14 @@ struct Lane<'d> {
     signal: Signal,
     numbers: Vec<usize>,
     records: Vec<Record<'d>>,
+}
+
+/// What a request is made of.
+enum Records<'d> {
+    /// A delivery of one signal.
+    Parts(&'d [Part]),
+    /// Some of a signal.
+    Some(&'d [Record<'d>]),
 }
 
 struct Otlp {
@@ -81,7 +89,13 @@ impl Otlp {
         let Some(started) = &self.started else {
             return Outcome::Retry { why: "the output has not started".to_owned(), after: None, degraded: true };
         };
-        let mut lanes: SmallVec<[Lane<'_>; 1]> = SmallVec::new();
+        // Mostly it is one signal.
+        if let [first, others @ ..] = delivery.parts.as_slice()
+            && others.iter().all(|part| part.batch.signal == first.batch.signal)
+        {
+            return self.request(started, first.batch.signal, &Records::Parts(&delivery.parts)).await;
+        }
+        let mut lanes: SmallVec<[Lane<'_>; 3]> = SmallVec::new();
         for (number, (batch, row)) in delivery.records().enumerate() {
             let at = lanes.iter().position(|lane| lane.signal == batch.signal).unwrap_or(lanes.len());
             if at == lanes.len() {
@@ -89,9 +103,6 @@ impl Otlp {
             }
             lanes[at].numbers.push(number);
             lanes[at].records.push((batch, row));
-        }
-        if let [lane] = lanes.as_slice() {
-            return self.request(started, lane.signal, &lane.records).await;
         }
         let mut outcomes = Vec::new();
         for lane in &lanes {
@@ -104,7 +115,7 @@ impl Otlp {
     async fn send_lane(&self, started: &Started, lane: &Lane<'_>, outcomes: &mut Vec<(Vec<usize>, Outcome)>) {
         let mut todo: Vec<Range<usize>> = std::iter::once(0..lane.records.len()).collect();
         while let Some(part) = todo.pop() {
-            match self.request(started, lane.signal, &lane.records[part.clone()]).await {
+            match self.request(started, lane.signal, &Records::Some(&lane.records[part.clone()])).await {
                 Outcome::TooLarge if part.len() > 1 => {
                     let middle = part.start + part.len() / 2;
                     todo.extend([middle..part.end, part.start..middle]);
@@ -115,18 +126,18 @@ impl Otlp {
     }
 
     /// Sends one request.
-    async fn request(&self, started: &Started, signal: Signal, records: &[Record<'_>]) -> Outcome {
+    async fn request(&self, started: &Started, signal: Signal, records: &Records<'_>) -> Outcome {
         let client = &started.clients[signal as usize];
         let mut body = client.buffer();
         match (self.settings.protocol, self.settings.encoding) {
             (Protocol::Grpc, _) => {
                 body.bytes.resize(FRAME, 0);
-                encode(signal, records.iter().copied(), &mut body.bytes);
+                records.encode(signal, &mut body.bytes);
             }
-            (Protocol::Http, Encoding::Protobuf) => encode(signal, records.iter().copied(), &mut body.bytes),
+            (Protocol::Http, Encoding::Protobuf) => records.encode(signal, &mut body.bytes),
             (Protocol::Http, Encoding::Json) => {
                 let mut protobuf = client.buffer();
-                encode(signal, records.iter().copied(), &mut protobuf.bytes);
+                records.encode(signal, &mut protobuf.bytes);
                 if let Err(error) = json::from_protobuf(signal, &protobuf.bytes, &mut body.bytes) {
                     // What was just written is read: it can't be.
                     let detail = format!("the request can't be written as JSON: {error}");
@@ -165,6 +176,10 @@ impl Output for Otlp {
         &SIGNALS
     }
 
+    fn takes_packed(&self) -> bool {
+        true
+    }
+
     fn start(&mut self, setup: &OutputSetup) -> Result<(), StartError> {
         let Settings { client, protocol, .. } = &self.settings;
         let ledger = setup.ledger.clone();
@@ -180,6 +195,19 @@ impl Output for Otlp {
 
     fn deliver<'a>(&'a self, delivery: &'a Delivery) -> Delivering<'a> {
         Box::pin(self.send(delivery))
+    }
+}
+
+// === impl Records ===
+
+impl Records<'_> {
+    fn encode(&self, signal: Signal, out: &mut Vec<u8>) {
+        let mut encoder = Encoder::new(signal, out);
+        match self {
+            Records::Parts(parts) => parts.iter().for_each(|part| encoder.part(part)),
+            Records::Some(records) => records.iter().for_each(|(batch, row)| encoder.record(batch, row)),
+        }
+        encoder.finish();
     }
 }
 

@@ -6,9 +6,9 @@ use suiro_record::Signal;
 
 use super::arbitrary::Bytes;
 use super::{batches, json, rewritten, written};
-use crate::codec::schema::WireType;
+use crate::codec::schema::{LOG_RECORD, Message as Table, SPAN, WireType};
 use crate::codec::wire::{put_len, put_tag, put_varint};
-use crate::codec::{MAX_NESTING, MAX_RECORDS};
+use crate::codec::{MAX_NESTING, MAX_RECORDS, index, scan};
 
 const SIGNALS: [Signal; 3] = [Signal::Logs, Signal::Traces, Signal::Metrics];
 
@@ -20,6 +20,48 @@ fn sample(signal: Signal, seed: u8) -> Vec<u8> {
         Signal::Traces => bytes.traces().encode_to_vec(),
         Signal::Metrics => bytes.metrics().encode_to_vec(),
     }
+}
+
+/// The quick look never says yes where the tables say no. Whether it says yes.
+fn look(message: &[u8]) -> [bool; 2] {
+    let passes = |table: &Table| index::check(message, 0..message.len(), table, 0).is_ok();
+    let (log, span) = (scan::log(message).is_some(), scan::span(message).is_some());
+    assert!((!log || passes(&LOG_RECORD)) && (!span || passes(&SPAN)), "{message:x?}");
+    [log, span]
+}
+
+#[test]
+fn the_quick_look_knows_what_is_usual() {
+    for (signal, at) in [(Signal::Logs, 0), (Signal::Traces, 1)] {
+        let mut records = 0;
+        for seed in 0..=255 {
+            for batch in super::as_read(signal, &sample(signal, seed)).unwrap() {
+                records += batch.len();
+                assert!(batch.is_packed() && batch.request().is_some());
+                for row in &batch.rows {
+                    let message = batch.message(row).unwrap();
+                    assert!(look(message)[at], "{message:x?}");
+                    (0..message.len()).for_each(|cut| assert!(look(&message[..cut]).len() == 2));
+                }
+            }
+        }
+        assert!(records > 400, "{records}");
+    }
+}
+
+#[test]
+fn what_the_quick_look_does_not_know_is_looked_at_again() {
+    let mut log = Vec::new();
+    put_len(4000, b"of another version", &mut log);
+    assert!(scan::log(&log).is_none());
+    let request = [2, 2, 1].into_iter().fold(log, |inner, number| {
+        let mut outer = Vec::new();
+        put_len(number, &inner, &mut outer);
+        outer
+    });
+    let read = super::as_read(Signal::Logs, &request).unwrap();
+    assert!(!read[0].is_packed());
+    assert_eq!(written(Signal::Logs, &read), request);
 }
 
 /// Reads it, and writes what was read: neither may panic, and what is accepted must come out well-formed.
@@ -204,6 +246,31 @@ proptest! {
     #[test]
     fn noise(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         SIGNALS.into_iter().for_each(|signal| probe(signal, &bytes));
+    }
+
+    #[test]
+    fn noise_quickly(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
+        look(&bytes);
+    }
+
+    #[test]
+    fn a_message_with_bytes_changed(
+        seed in any::<u8>(), changes in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..4)
+    ) {
+        for signal in [Signal::Logs, Signal::Traces] {
+            for batch in super::as_read(signal, &sample(signal, seed)).unwrap() {
+                for row in &batch.rows {
+                    let mut message = batch.message(row).unwrap().to_vec();
+                    for (at, to) in &changes {
+                        if !message.is_empty() {
+                            let at = at.index(message.len());
+                            message[at] = *to;
+                        }
+                    }
+                    look(&message);
+                }
+            }
+        }
     }
 
     #[test]
