@@ -58,6 +58,12 @@ impl<'a> NodeRef<'a> {
         (key != NO_KEY).then(|| std::str::from_utf8(self.batch.keys.plain(key)).unwrap_or_default())
     }
 
+    /// The same as bytes, none for none: who copies keys need not have them looked at.
+    pub fn key_bytes(self) -> &'a [u8] {
+        let key = self.node().key;
+        if key == NO_KEY { &[] } else { self.batch.keys.plain(key) }
+    }
+
     /// Members or items; none for a scalar.
     pub fn children(self) -> Children<'a> {
         let node = self.node();

@@ -10,7 +10,7 @@ use suiro_record::{Attributes, Batch, EditError, Row, Scope, Signal, Source, Val
 use super::index::{Group, Index, Metric, Record};
 use super::record::{self, Decoder};
 use super::value::{attributes_of, int};
-use super::wire::{Raw, Reader, error};
+use super::wire::{Fields, Raw, error};
 use super::{DecodeError, Decoded, words};
 
 /// A batch that is being filled, and what of the request its heap is to be.
@@ -172,8 +172,7 @@ fn scope(request: &[u8], group: &Group, source: &Arc<Source>) -> Scope {
     scope.resource = attributes_of(request, group.resource.clone(), 1);
     let details = &mut scope.resource_details;
     let mut entities = Vec::new();
-    let mut reader = Reader::new(request, group.resource.clone());
-    while let Ok(Some(field)) = reader.next() {
+    for field in Fields::new(request, group.resource.clone()) {
         match (field.number, field.value) {
             (2, Raw::Varint(n)) => set(details, DROPPED, int(u64::from(n as u32))),
             (3, Raw::Len(span)) => entities.push(entity(request, span)),
@@ -187,8 +186,7 @@ fn scope(request: &[u8], group: &Group, source: &Arc<Source>) -> Scope {
         details.push((ENTITIES.to_owned(), Value::Array(entities)));
     }
     let attributes = attributes_of(request, group.scope.clone(), 3);
-    let mut reader = Reader::new(request, group.scope.clone());
-    while let Ok(Some(field)) = reader.next() {
+    for field in Fields::new(request, group.scope.clone()) {
         match (field.number, field.value) {
             (1, Raw::Len(span)) if !span.is_empty() => set(&mut scope.scope, "name", Value::Str(text(&span))),
             (2, Raw::Len(span)) if !span.is_empty() => set(&mut scope.scope, "version", Value::Str(text(&span))),
@@ -213,8 +211,7 @@ pub(super) const ENTITIES: &str = "entity_refs";
 fn entity(request: &[u8], span: Range<usize>) -> Value {
     let mut members = Vec::new();
     let (mut ids, mut descriptions) = (Vec::new(), Vec::new());
-    let mut reader = Reader::new(request, span);
-    while let Ok(Some(field)) = reader.next() {
+    for field in Fields::new(request, span) {
         let Raw::Len(span) = field.value else { continue };
         let text = Value::Str(String::from_utf8_lossy(&request[span]).into_owned());
         match field.number {

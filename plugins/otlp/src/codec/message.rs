@@ -22,16 +22,16 @@ pub(super) fn log(batch: &Batch, row: &Row, out: &mut Vec<u8>) {
     body(batch.body(row.root()), out);
     let mut rest = Rest::new();
     for field in batch.header(row).into_iter().flat_map(NodeRef::children) {
-        match field.key().unwrap_or_default() {
-            "observed_time" => observed = field.as_u64().map_or(observed, u64::cast_signed),
-            "severity_number" => put_enum(2, int32(field), out),
-            "severity" => text(3, field, out),
-            "attributes" => members(6, field, out),
-            "dropped_attributes_count" => count(7, field, out),
-            "flags" => fixed32(8, field, out),
-            "trace_id" => id(9, 16, field, &mut rest, out),
-            "span_id" => id(10, 8, field, &mut rest, out),
-            "event_name" => text(12, field, out),
+        match field.key_bytes() {
+            b"observed_time" => observed = field.as_u64().map_or(observed, u64::cast_signed),
+            b"severity_number" => put_enum(2, int32(field), out),
+            b"severity" => text(3, field, out),
+            b"attributes" => members(6, field, out),
+            b"dropped_attributes_count" => count(7, field, out),
+            b"flags" => fixed32(8, field, out),
+            b"trace_id" => id(9, 16, field, &mut rest, out),
+            b"span_id" => id(10, 8, field, &mut rest, out),
+            b"event_name" => text(12, field, out),
             _ => rest.push(field),
         }
     }
@@ -59,31 +59,31 @@ fn body(root: NodeRef<'_>, out: &mut Vec<u8>) {
 pub(super) fn span(batch: &Batch, row: &Row, out: &mut Vec<u8>) {
     let mut rest = Rest::new();
     for field in batch.header(row).into_iter().flat_map(NodeRef::children) {
-        match field.key().unwrap_or_default() {
-            "trace_id" => id(1, 16, field, &mut rest, out),
-            "span_id" => id(2, 8, field, &mut rest, out),
-            "attributes" => members(9, field, out),
+        match field.key_bytes() {
+            b"trace_id" => id(1, 16, field, &mut rest, out),
+            b"span_id" => id(2, 8, field, &mut rest, out),
+            b"attributes" => members(9, field, out),
             // A span says these itself.
-            "observed_time" | "flags" => {}
+            b"observed_time" | b"flags" => {}
             _ => rest.push(field),
         }
     }
     for field in batch.body(row.root()).children() {
-        match (field.key().unwrap_or_default(), field.kind()) {
-            ("trace_state", Kind::String) => text(3, field, out),
-            ("parent_span_id", Kind::String) => id(4, 8, field, &mut rest, out),
-            ("name", _) => text(5, field, out),
-            ("kind", _) if word(6, Enum::Kind, field, out) => {}
-            ("start", Kind::Number) => fixed64(7, field, out),
-            ("end", Kind::Number) => fixed64(8, field, out),
-            ("attributes", Kind::Object) => members(9, field, out),
-            ("dropped_attributes_count", Kind::Number) => count(10, field, out),
-            ("events", Kind::Array) => field.children().for_each(|event| list_item(11, event, self::event, out)),
-            ("dropped_events_count", Kind::Number) => count(12, field, out),
-            ("links", Kind::Array) => field.children().for_each(|link| list_item(13, link, self::link, out)),
-            ("dropped_links_count", Kind::Number) => count(14, field, out),
-            ("status", Kind::Object) => list_item(15, field, status, out),
-            ("flags", Kind::Number) => fixed32(16, field, out),
+        match (field.key_bytes(), field.kind()) {
+            (b"trace_state", Kind::String) => text(3, field, out),
+            (b"parent_span_id", Kind::String) => id(4, 8, field, &mut rest, out),
+            (b"name", _) => text(5, field, out),
+            (b"kind", _) if word(6, Enum::Kind, field, out) => {}
+            (b"start", Kind::Number) => fixed64(7, field, out),
+            (b"end", Kind::Number) => fixed64(8, field, out),
+            (b"attributes", Kind::Object) => members(9, field, out),
+            (b"dropped_attributes_count", Kind::Number) => count(10, field, out),
+            (b"events", Kind::Array) => field.children().for_each(|event| list_item(11, event, self::event, out)),
+            (b"dropped_events_count", Kind::Number) => count(12, field, out),
+            (b"links", Kind::Array) => field.children().for_each(|link| list_item(13, link, self::link, out)),
+            (b"dropped_links_count", Kind::Number) => count(14, field, out),
+            (b"status", Kind::Object) => list_item(15, field, status, out),
+            (b"flags", Kind::Number) => fixed32(16, field, out),
             _ => rest.push(field),
         }
     }
@@ -99,11 +99,11 @@ fn list_item(number: u32, item: NodeRef<'_>, write: fn(NodeRef<'_>, &mut Vec<u8>
 fn event(event: NodeRef<'_>, out: &mut Vec<u8>) {
     let mut rest = Rest::new();
     for field in event.children() {
-        match (field.key().unwrap_or_default(), field.kind()) {
-            ("time", Kind::Number) => fixed64(1, field, out),
-            ("name", _) => text(2, field, out),
-            ("attributes", Kind::Object) => members(3, field, out),
-            ("dropped_attributes_count", Kind::Number) => count(4, field, out),
+        match (field.key_bytes(), field.kind()) {
+            (b"time", Kind::Number) => fixed64(1, field, out),
+            (b"name", _) => text(2, field, out),
+            (b"attributes", Kind::Object) => members(3, field, out),
+            (b"dropped_attributes_count", Kind::Number) => count(4, field, out),
             _ => rest.push(field),
         }
     }
@@ -113,13 +113,13 @@ fn event(event: NodeRef<'_>, out: &mut Vec<u8>) {
 fn link(link: NodeRef<'_>, out: &mut Vec<u8>) {
     let mut rest = Rest::new();
     for field in link.children() {
-        match (field.key().unwrap_or_default(), field.kind()) {
-            ("trace_id", Kind::String) => id(1, 16, field, &mut rest, out),
-            ("span_id", Kind::String) => id(2, 8, field, &mut rest, out),
-            ("trace_state", Kind::String) => text(3, field, out),
-            ("attributes", Kind::Object) => members(4, field, out),
-            ("dropped_attributes_count", Kind::Number) => count(5, field, out),
-            ("flags", Kind::Number) => fixed32(6, field, out),
+        match (field.key_bytes(), field.kind()) {
+            (b"trace_id", Kind::String) => id(1, 16, field, &mut rest, out),
+            (b"span_id", Kind::String) => id(2, 8, field, &mut rest, out),
+            (b"trace_state", Kind::String) => text(3, field, out),
+            (b"attributes", Kind::Object) => members(4, field, out),
+            (b"dropped_attributes_count", Kind::Number) => count(5, field, out),
+            (b"flags", Kind::Number) => fixed32(6, field, out),
             _ => rest.push(field),
         }
     }
@@ -128,9 +128,9 @@ fn link(link: NodeRef<'_>, out: &mut Vec<u8>) {
 
 fn status(status: NodeRef<'_>, out: &mut Vec<u8>) {
     for field in status.children() {
-        match field.key().unwrap_or_default() {
-            "message" => text(2, field, out),
-            "code" => {
+        match field.key_bytes() {
+            b"message" => text(2, field, out),
+            b"code" => {
                 word(3, Enum::Code, field, out);
             }
             _ => {}
@@ -163,14 +163,14 @@ impl<'a> Metric<'a> {
             kind: words::GAUGE,
         };
         for field in batch.body(row.root()).children() {
-            match field.key().unwrap_or_default() {
-                "name" => metric.name = Some(field),
-                "description" => metric.description = Some(field),
-                "unit" => metric.unit = Some(field),
-                "metadata" if field.kind() == Kind::Object => metric.metadata = Some(field),
-                "temporality" => metric.temporality = Some(field),
-                "monotonic" => metric.monotonic = field.as_bool() == Some(true),
-                "kind" => {
+            match field.key_bytes() {
+                b"name" => metric.name = Some(field),
+                b"description" => metric.description = Some(field),
+                b"unit" => metric.unit = Some(field),
+                b"metadata" if field.kind() == Kind::Object => metric.metadata = Some(field),
+                b"temporality" => metric.temporality = Some(field),
+                b"monotonic" => metric.monotonic = field.as_bool() == Some(true),
+                b"kind" => {
                     metric.kind = field.as_str().and_then(|word| words::metric_field(&word)).unwrap_or(metric.kind)
                 }
                 _ => {}
@@ -251,39 +251,39 @@ pub(super) fn point(batch: &Batch, row: &Row, out: &mut Vec<u8>) {
         put_fixed64(3, row.time.cast_unsigned(), out);
     }
     for field in batch.header(row).into_iter().flat_map(NodeRef::children) {
-        match field.key().unwrap_or_default() {
-            "attributes" => members(attributes, field, out),
-            "observed_time" => {}
+        match field.key_bytes() {
+            b"attributes" => members(attributes, field, out),
+            b"observed_time" => {}
             _ => rest.push(field),
         }
     }
     for field in batch.body(row.root()).children() {
-        match (field.key().unwrap_or_default(), field.kind()) {
-            ("name" | "description" | "unit", _) => {}
-            ("metadata", Kind::Object) | ("temporality" | "kind", _) | ("monotonic", Kind::Bool) => {}
-            ("start", Kind::Number) => fixed64(2, field, out),
-            ("attributes", Kind::Object) => members(attributes, field, out),
-            ("flags", Kind::Number) => count(flags, field, out),
-            ("exemplars", Kind::Array) if exemplars != 0 => {
+        match (field.key_bytes(), field.kind()) {
+            (b"name" | b"description" | b"unit", _) => {}
+            (b"metadata", Kind::Object) | (b"temporality" | b"kind", _) | (b"monotonic", Kind::Bool) => {}
+            (b"start", Kind::Number) => fixed64(2, field, out),
+            (b"attributes", Kind::Object) => members(attributes, field, out),
+            (b"flags", Kind::Number) => count(flags, field, out),
+            (b"exemplars", Kind::Array) if exemplars != 0 => {
                 field.children().for_each(|item| list_item(exemplars, item, exemplar, out));
             }
-            ("value", Kind::Number) if is_number => put_number(4, 6, field, out),
-            ("count", Kind::Number) if !is_number => fixed64(4, field, out),
-            ("sum", Kind::Number) if !is_number => double(5, field, out),
-            ("min", Kind::Number) if exemplars > 5 => double(min, field, out),
-            ("max", Kind::Number) if exemplars > 5 => double(max, field, out),
-            ("bounds", Kind::Array) if kind == words::HISTOGRAM => {
+            (b"value", Kind::Number) if is_number => put_number(4, 6, field, out),
+            (b"count", Kind::Number) if !is_number => fixed64(4, field, out),
+            (b"sum", Kind::Number) if !is_number => double(5, field, out),
+            (b"min", Kind::Number) if exemplars > 5 => double(min, field, out),
+            (b"max", Kind::Number) if exemplars > 5 => double(max, field, out),
+            (b"bounds", Kind::Array) if kind == words::HISTOGRAM => {
                 packed(7, field, out, |n, out| out.extend(n.as_f64().unwrap_or_default().to_le_bytes()));
             }
-            ("buckets", Kind::Array) if kind == words::HISTOGRAM => {
+            (b"buckets", Kind::Array) if kind == words::HISTOGRAM => {
                 packed(6, field, out, |n, out| out.extend(uint(n).to_le_bytes()));
             }
-            ("scale", Kind::Number) if is_exponential => put_uint(6, zigzag(i64::from(int32(field))), out),
-            ("zero_count", Kind::Number) if is_exponential => fixed64(7, field, out),
-            ("zero_threshold", Kind::Number) if is_exponential => double(14, field, out),
-            ("positive", Kind::Object) if is_exponential => list_item(8, field, buckets, out),
-            ("negative", Kind::Object) if is_exponential => list_item(9, field, buckets, out),
-            ("quantiles", Kind::Array) if kind == words::SUMMARY => {
+            (b"scale", Kind::Number) if is_exponential => put_uint(6, zigzag(i64::from(int32(field))), out),
+            (b"zero_count", Kind::Number) if is_exponential => fixed64(7, field, out),
+            (b"zero_threshold", Kind::Number) if is_exponential => double(14, field, out),
+            (b"positive", Kind::Object) if is_exponential => list_item(8, field, buckets, out),
+            (b"negative", Kind::Object) if is_exponential => list_item(9, field, buckets, out),
+            (b"quantiles", Kind::Array) if kind == words::SUMMARY => {
                 field.children().for_each(|item| list_item(6, item, quantile, out));
             }
             _ => rest.push(field),
@@ -295,12 +295,12 @@ pub(super) fn point(batch: &Batch, row: &Row, out: &mut Vec<u8>) {
 fn exemplar(exemplar: NodeRef<'_>, out: &mut Vec<u8>) {
     let mut rest = Rest::new();
     for field in exemplar.children() {
-        match (field.key().unwrap_or_default(), field.kind()) {
-            ("time", Kind::Number) => fixed64(2, field, out),
-            ("value", Kind::Number) => put_number(3, 6, field, out),
-            ("span_id", Kind::String) => id(4, 8, field, &mut rest, out),
-            ("trace_id", Kind::String) => id(5, 16, field, &mut rest, out),
-            ("attributes", Kind::Object) => members(7, field, out),
+        match (field.key_bytes(), field.kind()) {
+            (b"time", Kind::Number) => fixed64(2, field, out),
+            (b"value", Kind::Number) => put_number(3, 6, field, out),
+            (b"span_id", Kind::String) => id(4, 8, field, &mut rest, out),
+            (b"trace_id", Kind::String) => id(5, 16, field, &mut rest, out),
+            (b"attributes", Kind::Object) => members(7, field, out),
             _ => rest.push(field),
         }
     }
@@ -309,9 +309,9 @@ fn exemplar(exemplar: NodeRef<'_>, out: &mut Vec<u8>) {
 
 fn buckets(buckets: NodeRef<'_>, out: &mut Vec<u8>) {
     for field in buckets.children() {
-        match (field.key().unwrap_or_default(), field.kind()) {
-            ("offset", Kind::Number) => put_uint(1, zigzag(i64::from(int32(field))), out),
-            ("buckets", Kind::Array) => packed(2, field, out, |n, out| put_varint(uint(n), out)),
+        match (field.key_bytes(), field.kind()) {
+            (b"offset", Kind::Number) => put_uint(1, zigzag(i64::from(int32(field))), out),
+            (b"buckets", Kind::Array) => packed(2, field, out, |n, out| put_varint(uint(n), out)),
             _ => {}
         }
     }
@@ -319,9 +319,9 @@ fn buckets(buckets: NodeRef<'_>, out: &mut Vec<u8>) {
 
 fn quantile(quantile: NodeRef<'_>, out: &mut Vec<u8>) {
     for field in quantile.children() {
-        match (field.key().unwrap_or_default(), field.kind()) {
-            ("quantile", Kind::Number) => double(1, field, out),
-            ("value", Kind::Number) => double(2, field, out),
+        match (field.key_bytes(), field.kind()) {
+            (b"quantile", Kind::Number) => double(1, field, out),
+            (b"value", Kind::Number) => double(2, field, out),
             _ => {}
         }
     }
@@ -391,13 +391,13 @@ fn put_enum(number: u32, value: i32, out: &mut Vec<u8>) {
 
 fn members(number: u32, map: NodeRef<'_>, out: &mut Vec<u8>) {
     for member in map.children() {
-        write_pair(number, member.key().unwrap_or_default(), member, out);
+        write_pair(number, member.key_bytes(), member, out);
     }
 }
 
 fn others(number: u32, rest: &Rest<'_>, out: &mut Vec<u8>) {
     for field in rest {
-        write_pair(number, field.key().unwrap_or_default(), *field, out);
+        write_pair(number, field.key_bytes(), *field, out);
     }
 }
 

@@ -7,7 +7,7 @@ use suiro_record::{Assembly, Batch, EditError, Key, Piece, RootId, Row, Signal, 
 use super::DecodeError;
 use super::index::Metric;
 use super::value::{chosen, int_piece, messages, pair, put_attributes, put_pairs, put_value};
-use super::wire::{Raw, Reader, unzigzag};
+use super::wire::{Fields, Raw, Reader, unzigzag};
 use super::words::{self, Enum};
 
 /// Reads records of a request that will be a batch's heap, or a part of it.
@@ -68,8 +68,7 @@ impl Decoder<'_> {
         let (mut time, mut observed, mut severity, mut dropped, mut flags) = (0, 0, 0, 0, 0);
         let (mut text, mut body, mut trace, mut id, mut event) = (0..0, 0..0, 0..0, 0..0, 0..0);
         let mut attributes = false;
-        let mut reader = Reader::new(bytes, span.clone());
-        while let Ok(Some(field)) = reader.next() {
+        for field in Fields::new(bytes, span.clone()) {
             match (field.number, field.value) {
                 (1, Raw::Fixed64(n)) => time = n,
                 (2, Raw::Varint(n)) => severity = n as i32,
@@ -136,8 +135,7 @@ impl Decoder<'_> {
         let (mut kind, mut dropped, mut dropped_events, mut dropped_links, mut flags) = (0, 0, 0, 0, 0);
         let (mut trace, mut id, mut parent) = (0..0, 0..0, 0..0);
         let (mut name, mut state, mut status) = (0..0, 0..0, 0..0);
-        let mut reader = Reader::new(bytes, span.clone());
-        while let Ok(Some(field)) = reader.next() {
+        for field in Fields::new(bytes, span.clone()) {
             match (field.number, field.value) {
                 (1, Raw::Len(span)) => trace = span,
                 (2, Raw::Len(span)) => id = span,
@@ -184,8 +182,7 @@ impl Decoder<'_> {
 
     fn status(&self, map: &mut Assembly<'_>, span: Range<usize>) -> Done {
         let (mut code, mut message) = (0, 0..0);
-        let mut reader = Reader::new(self.request, span);
-        while let Ok(Some(field)) = reader.next() {
+        for field in Fields::new(self.request, span) {
             match (field.number, field.value) {
                 (2, Raw::Len(span)) => message = span,
                 (3, Raw::Varint(n)) => code = n as i32,
@@ -206,8 +203,7 @@ impl Decoder<'_> {
         let bytes = self.request;
         let layout = Layout::of(metric.kind);
         let (mut time, mut start) = (0, 0);
-        let mut reader = Reader::new(bytes, span.clone());
-        while let Ok(Some(field)) = reader.next() {
+        for field in Fields::new(bytes, span.clone()) {
             match (field.number, field.value) {
                 (2, Raw::Fixed64(n)) => start = n,
                 (3, Raw::Fixed64(n)) => time = n,
@@ -240,8 +236,7 @@ impl Decoder<'_> {
         let (mut count, mut zeros, mut scale, mut threshold, mut flags) = (0, 0, 0, 0.0, 0);
         let (mut value, mut sum, mut min, mut max) = (None, None, None, None);
         let (mut positive, mut negative) = (None, None);
-        let mut reader = Reader::new(bytes, span.clone());
-        while let Ok(Some(field)) = reader.next() {
+        for field in Fields::new(bytes, span.clone()) {
             match (kind, field.number, field.value) {
                 (words::GAUGE | words::SUM, 4, Raw::Fixed64(n)) => value = Some(Piece::Float(f64::from_bits(n))),
                 (words::GAUGE | words::SUM, 6, Raw::Fixed64(n)) => value = Some(Piece::Int(n.cast_signed())),
@@ -391,8 +386,7 @@ fn put_numbers(
         }
         map.put(Key::Item, piece(n))
     };
-    let mut reader = Reader::new(bytes, span);
-    while let Ok(Some(field)) = reader.next() {
+    for field in Fields::new(bytes, span) {
         if field.number != number {
             continue;
         }
@@ -416,8 +410,7 @@ fn put_numbers(
 /// `Event { 1 time, 2 name, 3 attributes, 4 dropped }`
 fn event(map: &mut Assembly<'_>, bytes: &[u8], span: Range<usize>) -> Done {
     let (mut time, mut name, mut dropped) = (0, 0..0, 0);
-    let mut reader = Reader::new(bytes, span.clone());
-    while let Ok(Some(field)) = reader.next() {
+    for field in Fields::new(bytes, span.clone()) {
         match (field.number, field.value) {
             (1, Raw::Fixed64(n)) => time = n,
             (2, Raw::Len(span)) => name = span,
@@ -434,8 +427,7 @@ fn event(map: &mut Assembly<'_>, bytes: &[u8], span: Range<usize>) -> Done {
 /// `Link { 1 trace, 2 span, 3 state, 4 attributes, 5 dropped, 6 flags }`
 fn link(map: &mut Assembly<'_>, bytes: &[u8], span: Range<usize>) -> Done {
     let (mut trace, mut id, mut state, mut dropped, mut flags) = (0..0, 0..0, 0..0, 0, 0);
-    let mut reader = Reader::new(bytes, span.clone());
-    while let Ok(Some(field)) = reader.next() {
+    for field in Fields::new(bytes, span.clone()) {
         match (field.number, field.value) {
             (1, Raw::Len(span)) => trace = span,
             (2, Raw::Len(span)) => id = span,
@@ -456,8 +448,7 @@ fn link(map: &mut Assembly<'_>, bytes: &[u8], span: Range<usize>) -> Done {
 /// `Exemplar { 2 time, 3 double, 4 span, 5 trace, 6 int, 7 attributes }`
 fn exemplar(map: &mut Assembly<'_>, bytes: &[u8], span: Range<usize>) -> Done {
     let (mut time, mut value, mut trace, mut id) = (0, None, 0..0, 0..0);
-    let mut reader = Reader::new(bytes, span.clone());
-    while let Ok(Some(field)) = reader.next() {
+    for field in Fields::new(bytes, span.clone()) {
         match (field.number, field.value) {
             (2, Raw::Fixed64(n)) => time = n,
             (3, Raw::Fixed64(n)) => value = Some(Piece::Float(f64::from_bits(n))),
@@ -479,8 +470,7 @@ fn exemplar(map: &mut Assembly<'_>, bytes: &[u8], span: Range<usize>) -> Done {
 /// `ValueAtQuantile { 1 quantile, 2 value }`, both always shown.
 fn quantile(map: &mut Assembly<'_>, bytes: &[u8], span: Range<usize>) -> Done {
     let (mut quantile, mut value) = (0.0, 0.0);
-    let mut reader = Reader::new(bytes, span);
-    while let Ok(Some(field)) = reader.next() {
+    for field in Fields::new(bytes, span) {
         match (field.number, field.value) {
             (1, Raw::Fixed64(n)) => quantile = f64::from_bits(n),
             (2, Raw::Fixed64(n)) => value = f64::from_bits(n),
@@ -494,8 +484,7 @@ fn quantile(map: &mut Assembly<'_>, bytes: &[u8], span: Range<usize>) -> Done {
 /// `Buckets { 1 offset, 2 bucket_counts }`
 fn put_buckets(map: &mut Assembly<'_>, name: &str, bytes: &[u8], span: Range<usize>) -> Done {
     let mut offset = 0;
-    let mut reader = Reader::new(bytes, span.clone());
-    while let Ok(Some(field)) = reader.next() {
+    for field in Fields::new(bytes, span.clone()) {
         if let (1, Raw::Varint(n)) = (field.number, field.value) {
             offset = unzigzag(n) as i32;
         }

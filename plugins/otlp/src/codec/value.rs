@@ -10,7 +10,7 @@ use std::ops::Range;
 use suiro_record::{Assembly, Attributes, EditError, Key, Kind, NodeRef, Piece, Value};
 
 use super::schema::WireType;
-use super::wire::{self, Field, Raw, Reader, close, open, put_double, put_len, put_tag, put_uint, put_varint};
+use super::wire::{self, Field, Fields, Raw, close, open, put_double, put_len, put_tag, put_uint, put_varint};
 
 type Done = Result<(), EditError>;
 
@@ -28,21 +28,13 @@ pub(super) fn int_piece(n: u64) -> Piece {
 
 /// What an `AnyValue` says: of several, the last.
 pub(super) fn chosen(bytes: &[u8], span: Range<usize>) -> Option<Field> {
-    let mut reader = Reader::new(bytes, span);
-    let mut found = None;
-    while let Ok(Some(field)) = reader.next() {
-        if (1..=7).contains(&field.number) {
-            found = Some(field);
-        }
-    }
-    found
+    Fields::new(bytes, span).filter(|field| (1..=7).contains(&field.number)).last()
 }
 
 /// Key and value of a `KeyValue`.
 pub(super) fn pair(bytes: &[u8], span: Range<usize>) -> (Range<usize>, Range<usize>) {
     let (mut key, mut value) = (0..0, 0..0);
-    let mut reader = Reader::new(bytes, span);
-    while let Ok(Some(field)) = reader.next() {
+    for field in Fields::new(bytes, span) {
         match (field.number, field.value) {
             (1, Raw::Len(span)) => key = span,
             (2, Raw::Len(span)) => value = span,
@@ -54,16 +46,9 @@ pub(super) fn pair(bytes: &[u8], span: Range<usize>) -> (Range<usize>, Range<usi
 
 /// The messages in the fields `number`.
 pub(super) fn messages(bytes: &[u8], span: Range<usize>, number: u32) -> impl Iterator<Item = Range<usize>> + '_ {
-    let mut reader = Reader::new(bytes, span);
-    std::iter::from_fn(move || {
-        while let Ok(Some(field)) = reader.next() {
-            if let Raw::Len(span) = field.value
-                && field.number == number
-            {
-                return Some(span);
-            }
-        }
-        None
+    Fields::new(bytes, span).filter_map(move |field| match field.value {
+        Raw::Len(span) if field.number == number => Some(span),
+        _ => None,
     })
 }
 
@@ -170,10 +155,10 @@ fn expected(value: NodeRef<'_>) -> usize {
 }
 
 /// Appends a member of a map as field `number`, a `KeyValue`.
-pub(super) fn write_pair(number: u32, key: &str, value: NodeRef<'_>, out: &mut Vec<u8>) {
+pub(super) fn write_pair(number: u32, key: &[u8], value: NodeRef<'_>, out: &mut Vec<u8>) {
     let expected = expected(value);
     let pair = open(number, key.len() + expected + 4, out);
-    put_text(1, key.as_bytes(), out);
+    put_text(1, key, out);
     if !value.is_null() {
         write_any(2, value, expected, out);
     }
@@ -206,7 +191,7 @@ fn write_any(number: u32, value: NodeRef<'_>, expected: usize, out: &mut Vec<u8>
         Kind::Object => {
             let map = open(6, expected, out);
             for member in value.children() {
-                write_pair(1, member.key().unwrap_or_default(), member, out);
+                write_pair(1, member.key_bytes(), member, out);
             }
             close(map, out);
         }
