@@ -86,6 +86,16 @@ fn what_is_malformed_is_refused_and_counted() {
         assert_eq!(client.call_with(LOGS, &headers, &body).code(), "3");
         refused += 1;
     }
+    for (path, media_type, status) in [
+        ("/v1/profiles", PROTOBUF, 404),
+        ("/v1/logs", "text/plain", 415),
+        ("/v1/logs", "application/grpc", 415),
+    ] {
+        assert_eq!(post(&http, path, media_type, &[], &whole).status, status, "{path} {media_type}");
+        refused += 1;
+    }
+    assert_eq!(client.call("/opentelemetry.proto.collector.logs.v1.LogsService/Import", &whole).code(), "12");
+    refused += 1;
     // All the same it takes what is right.
     assert_eq!(client.call(LOGS, &whole).code(), "0");
     assert!(sink.wait_for_lines(10, PATIENCE));

@@ -99,7 +99,7 @@ fn pack(
     batch.rows.reserve(records.len());
     for (number, group) in groups.iter().enumerate() {
         for &Record { start, end, time, .. } in &records[group.records.clone()] {
-            let (time, time_kind) = record::time(&batch, time);
+            let (time, time_kind) = record::time(&batch, time, start as usize);
             let mut row = Row::packed(start..end, time, start.into(), end.into());
             (row.time_kind, row.scope) = (time_kind, number as u16);
             batch.rows.push(row);

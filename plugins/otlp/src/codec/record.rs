@@ -20,10 +20,11 @@ pub(super) struct Decoder<'r> {
     pub(super) signal: Signal,
 }
 
-/// When a record is from that says so, or says 0.
-pub(super) fn time(batch: &Batch, time: u64) -> (i64, TimeKind) {
+/// When a record is from that says so, or says 0: then each has the time of reading, a nanosecond later for each byte of the
+/// request by which it is behind the first, so that equal records stay apart.
+pub(super) fn time(batch: &Batch, time: u64, start: usize) -> (i64, TimeKind) {
     match time {
-        0 => (batch.read_at, TimeKind::Read),
+        0 => (batch.read_at.saturating_add_unsigned(start as u64), TimeKind::Read),
         time => (time.cast_signed(), TimeKind::Own),
     }
 }
@@ -57,7 +58,7 @@ impl Decoder<'_> {
     }
 
     fn row(batch: &Batch, root: RootId, time: u64, span: &Range<usize>) -> Row {
-        let (time, time_kind) = self::time(batch, time);
+        let (time, time_kind) = self::time(batch, time, span.start);
         let mut row = Row::new(root, time, span.start as u64, span.end as u64);
         row.time_kind = time_kind;
         row

@@ -48,15 +48,18 @@ impl Service for Receiver {
 impl Receiver {
     async fn grpc(&self, request: &mut Request) -> Response {
         if !grpc::is_grpc(request) {
+            request.turn_away(Reason::MALFORMED);
             let there = self.elsewhere("OTLP over HTTP");
             return Refusal::media_type(&request.media_type(), &format!("gRPC (application/grpc){there}"))
                 .into_response();
         }
         if let Err(refusal) = grpc::expect_call(request) {
+            request.turn_away(Reason::MALFORMED);
             return refusal.into_response();
         }
         let service = SERVICES.iter().find(|(_, _, method)| *method == request.path);
         let Some((signal, ..)) = service else {
+            request.turn_away(Reason::MALFORMED);
             let paths = "Export of the services for logs, traces and metrics";
             return grpc::refuse(&Refusal::not_found(&request.path, paths));
         };
@@ -79,12 +82,14 @@ impl Receiver {
             "application/x-protobuf" => Encoding::Protobuf,
             "application/json" => Encoding::Json,
             "application/grpc" => {
+                request.turn_away(Reason::MALFORMED);
                 let there = self.elsewhere("gRPC");
                 let types = format!("application/x-protobuf or application/json{there}");
                 return Refusal::media_type("application/grpc", &types).into_response();
             }
             other => match Self::find(request) {
                 Ok(_) => {
+                    request.turn_away(Reason::MALFORMED);
                     return Refusal::media_type(other, "application/x-protobuf or application/json").into_response();
                 }
                 Err(refusal) => return refusal.into_response(),
@@ -113,10 +118,11 @@ impl Receiver {
     /// What a request over HTTP is about.
     fn find(request: &Request) -> Result<Signal, Refusal> {
         let service = SERVICES.iter().find(|(_, path, _)| *path == request.path);
-        let Some((signal, ..)) = service else {
-            return Err(Refusal::not_found(&request.path, "POST /v1/logs, /v1/traces and /v1/metrics"));
+        let found = match service {
+            Some((signal, ..)) => request.expect_post().map(|()| *signal),
+            None => Err(Refusal::not_found(&request.path, "POST /v1/logs, /v1/traces and /v1/metrics")),
         };
-        request.expect_post().map(|()| *signal)
+        found.inspect_err(|_| request.turn_away(Reason::MALFORMED))
     }
 
     /// Takes a request in, and says what the answer says of it.

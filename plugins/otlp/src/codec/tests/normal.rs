@@ -101,6 +101,14 @@ fn scope(scope: &mut Option<InstrumentationScope>) {
     default(scope);
 }
 
+/// What says no time is written with that of reading, and a little more by its place in the request.
+fn when(time: &mut u64) {
+    let read_at = READ_AT.cast_unsigned();
+    if *time == 0 || (read_at..read_at + 100_000).contains(time) {
+        *time = read_at;
+    }
+}
+
 pub(super) fn logs(request: &mut ExportLogsServiceRequest, rewritten: bool) {
     for group in &mut request.resource_logs {
         resource(&mut group.resource);
@@ -109,8 +117,8 @@ pub(super) fn logs(request: &mut ExportLogsServiceRequest, rewritten: bool) {
             for log in &mut logs.log_records {
                 optional(&mut log.body);
                 attributes(&mut log.attributes);
-                if rewritten && log.observed_time_unix_nano == 0 {
-                    log.observed_time_unix_nano = READ_AT.cast_unsigned();
+                if rewritten {
+                    when(&mut log.observed_time_unix_nano);
                 }
             }
         }
@@ -191,8 +199,8 @@ fn points(metric: &mut Metric, rewritten: bool) {
     each_point!(metric, point, exemplars, {
         exemplars.iter_mut().for_each(|exemplar| attributes(&mut exemplar.filtered_attributes));
         attributes(&mut point.attributes);
-        if rewritten && point.time_unix_nano == 0 {
-            point.time_unix_nano = READ_AT.cast_unsigned();
+        if rewritten {
+            when(&mut point.time_unix_nano);
         }
     });
 }
