@@ -82,10 +82,25 @@ pub(super) fn put_value(map: &mut Assembly<'_>, key: Key<'_>, bytes: &[u8], span
 /// Puts the `KeyValue`s in the fields `number` into the map that is open.
 pub(super) fn put_pairs(map: &mut Assembly<'_>, bytes: &[u8], span: Range<usize>, number: u32) -> Done {
     for member in messages(bytes, span, number) {
-        let (key, value) = pair(bytes, member);
-        put_value(map, Key::Bytes(&bytes[key]), bytes, value)?;
+        match usual_pair(bytes, &member) {
+            Some((key, text)) => map.put(Key::Bytes(key), Piece::Text(text))?,
+            None => {
+                let (key, value) = pair(bytes, member);
+                put_value(map, Key::Bytes(&bytes[key]), bytes, value)?;
+            }
+        }
     }
     Ok(())
+}
+
+/// Key and text of what most members are: `0a KEY 12 { 0a TEXT }`, all of it shorter than 128 bytes.
+fn usual_pair<'a>(bytes: &'a [u8], member: &Range<usize>) -> Option<(&'a [u8], Range<usize>)> {
+    let [0x0a, key_len @ ..0x80, rest @ ..] = bytes.get(member.clone())? else { return None };
+    let (key, rest) = rest.split_at_checked(usize::from(*key_len))?;
+    let [0x12, value_len @ ..0x80, value @ ..] = rest else { return None };
+    let [0x0a, text_len @ ..0x80, text @ ..] = value else { return None };
+    let fits = value.len() == usize::from(*value_len) && text.len() == usize::from(*text_len);
+    fits.then(|| (key, member.end - text.len()..member.end))
 }
 
 /// Puts them as a map, if there are any.
@@ -156,6 +171,19 @@ fn expected(value: NodeRef<'_>) -> usize {
 
 /// Appends a member of a map as field `number`, a `KeyValue`.
 pub(super) fn write_pair(number: u32, key: &[u8], value: NodeRef<'_>, out: &mut Vec<u8>) {
+    if let Some(text) = value.plain_bytes()
+        && !key.is_empty()
+        && key.len() + text.len() < 0x80 - 6
+    {
+        // All lengths are known, and have a byte each.
+        let (key_len, text_len) = (key.len() as u8, text.len() as u8);
+        put_tag(number, WireType::Len, out);
+        out.extend_from_slice(&[key_len + text_len + 6, 0x0a, key_len]);
+        out.extend_from_slice(key);
+        out.extend_from_slice(&[0x12, text_len + 2, 0x0a, text_len]);
+        out.extend_from_slice(text);
+        return;
+    }
     let expected = expected(value);
     let pair = open(number, key.len() + expected + 4, out);
     put_text(1, key, out);

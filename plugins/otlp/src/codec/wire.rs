@@ -51,7 +51,7 @@ impl<'a> Fields<'a> {
         Fields { bytes: &bytes[..span.end.min(bytes.len())], pos: span.start }
     }
 
-    #[inline]
+    #[inline(always)]
     fn varint(&mut self) -> Option<u64> {
         match *self.bytes.get(self.pos..)? {
             [low, ..] if low < 0x80 => {
@@ -73,7 +73,7 @@ impl<'a> Fields<'a> {
         Some(value)
     }
 
-    #[inline]
+    #[inline(always)]
     fn chunk<const N: usize>(&mut self) -> Option<[u8; N]> {
         let chunk = self.bytes.get(self.pos..)?.first_chunk()?;
         self.pos += N;
@@ -84,7 +84,7 @@ impl<'a> Fields<'a> {
 impl Iterator for Fields<'_> {
     type Item = Field;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Field> {
         let tag = self.varint()?;
         let value = match tag & 7 {
