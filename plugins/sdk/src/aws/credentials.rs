@@ -87,7 +87,7 @@ impl Keeper {
         if let Err(error) = asking.backoff.check() {
             return serves_on(error);
         }
-        if kept.is_some_and(|current| current.refused) {
+        if kept.as_ref().is_some_and(|current| current.refused) {
             asking.providers = None;
         }
         match asking.ask(settings, surroundings).await {

@@ -87,7 +87,7 @@ async fn assume(role: &AssumeRole, chain: Chain, surroundings: &Surroundings) ->
 }
 
 /// What our own chain said, if it is that which failed inside a provider of the SDK's.
-fn nobody(error: &(dyn std::error::Error + 'static)) -> Option<&str> {
+fn nobody<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a str> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(Nobody(why)) = error.downcast_ref() {

@@ -46,7 +46,7 @@ impl RequestSigner {
 
 impl Sign for RequestSigner {
     fn sign<'a>(&'a self, request: Signable<'a>) -> Signing<'a> {
-        Box::pin(async { self.account.sign(&self.service, request).await.map_err(Failure::from) })
+        Box::pin(async move { self.account.sign(&self.service, request).await.map_err(Failure::from) })
     }
 
     fn answered(&self, answer: &Answer) {
