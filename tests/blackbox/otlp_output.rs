@@ -107,9 +107,14 @@ fn the_configurations_that_come_along_pass_the_check() {
         }
     }
     names.sort();
-    assert!(names.len() >= 13, "{names:?}");
+    assert!(names.len() >= 16, "{names:?}");
     for path in names {
-        let site = Site::new(&std::fs::read_to_string(&path).unwrap());
+        let text = std::fs::read_to_string(&path).unwrap();
+        let aws = ["aws", "cloudwatch", "xray", "\"s3\"", "firehose"].iter().any(|word| text.contains(word));
+        if aws && !cfg!(feature = "aws") {
+            continue;
+        }
+        let site = Site::new(&text);
         let outcome = site.command(&["check", "-c", "suiro.toml"]);
         assert_eq!(outcome.code(), 0, "{}:\n{}", path.display(), outcome.stderr);
     }
