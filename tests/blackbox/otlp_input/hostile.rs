@@ -86,11 +86,9 @@ fn what_is_malformed_is_refused_and_counted() {
         assert_eq!(client.call_with(LOGS, &headers, &body).code(), "3");
         refused += 1;
     }
-    for (path, media_type, status) in [
-        ("/v1/profiles", PROTOBUF, 404),
-        ("/v1/logs", "text/plain", 415),
-        ("/v1/logs", "application/grpc", 415),
-    ] {
+    for (path, media_type, status) in
+        [("/v1/profiles", PROTOBUF, 404), ("/v1/logs", "text/plain", 415), ("/v1/logs", "application/grpc", 415)]
+    {
         assert_eq!(post(&http, path, media_type, &[], &whole).status, status, "{path} {media_type}");
         refused += 1;
     }

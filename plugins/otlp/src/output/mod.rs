@@ -31,12 +31,15 @@ mod tests;
 use std::cell::RefCell;
 use std::ops::Range;
 
+use bytes::Bytes;
 use smallvec::SmallVec;
 use suiro_record::{Batch, Row, Signal};
-use suiro_sdk::http::{Client, FRAME, Request, verdicts};
+use suiro_sdk::http::{Client, FRAME, Failure, Request, verdicts};
+use suiro_sdk::pool::SharedBatch;
 use suiro_sdk::settings::{Reported, Section};
-use suiro_sdk::{Delivering, Delivery, Outcome, Output, OutputSetup, Part, StartError, Verdict};
+use suiro_sdk::{Delivering, Delivery, Outcome, Output, OutputSetup, Part, Rows, StartError, Verdict};
 
+use self::answer::Judged;
 use self::settings::{Protocol, Settings};
 use crate::codec::answer::Encoding;
 use crate::codec::{Encoder, json};
@@ -62,6 +65,15 @@ enum Records<'d> {
     Parts(&'d [Part]),
     /// Some of a signal.
     Some(&'d [Record<'d>]),
+}
+
+/// A batch that is a request.
+struct Whole(SharedBatch);
+
+impl AsRef<[u8]> for Whole {
+    fn as_ref(&self) -> &[u8] {
+        self.0.request().unwrap_or_default()
+    }
 }
 
 struct Otlp {
@@ -128,6 +140,13 @@ impl Otlp {
     /// Sends one request.
     async fn request(&self, started: &Started, signal: Signal, records: &Records<'_>) -> Outcome {
         let client = &started.clients[signal as usize];
+        if self.settings.protocol == Protocol::Grpc
+            && !client.compresses()
+            && let Some(pieces) = records.untouched()
+        {
+            let called = client.call_in_pieces(service(signal), pieces, ANSWER).await;
+            return started.judge(signal, called.map(|answer| answer::call(signal, &answer)));
+        }
         let mut body = client.buffer();
         match (self.settings.protocol, self.settings.encoding) {
             (Protocol::Grpc, _) => {
@@ -146,10 +165,10 @@ impl Otlp {
             }
         }
         let judged = match self.settings.protocol {
-            Protocol::Grpc => match client.call(service(signal), body, ANSWER).await {
-                Ok(answer) => answer::call(signal, &answer),
-                Err(failure) => return failure.into_outcome(),
-            },
+            Protocol::Grpc => {
+                let called = client.call(service(signal), body, ANSWER).await;
+                called.map(|answer| answer::call(signal, &answer))
+            }
             Protocol::Http => {
                 let request = Request {
                     method: reqwest::Method::POST,
@@ -158,16 +177,11 @@ impl Otlp {
                     header: None,
                     limit: ANSWER,
                 };
-                match client.send(request).await {
-                    Ok(answer) => answer::http(signal, self.settings.encoding, &answer),
-                    Err(failure) => return failure.into_outcome(),
-                }
+                let sent = client.send(request).await;
+                sent.map(|answer| answer::http(signal, self.settings.encoding, &answer))
             }
         };
-        if let Some(warning) = judged.warning {
-            started.warn(signal, warning);
-        }
-        judged.outcome
+        started.judge(signal, judged)
     }
 }
 
@@ -201,6 +215,13 @@ impl Output for Otlp {
 // === impl Records ===
 
 impl Records<'_> {
+    /// The requests they came in, if they are all that is in them, and untouched.
+    fn untouched(&self) -> Option<Vec<Bytes>> {
+        let Records::Parts(parts) = self else { return None };
+        let whole = parts.iter().all(|part| part.rows == Rows::All && part.batch.request().is_some());
+        whole.then(|| parts.iter().map(|part| Bytes::from_owner(Whole(part.batch.clone()))).collect())
+    }
+
     fn encode(&self, signal: Signal, out: &mut Vec<u8>) {
         let mut encoder = Encoder::new(signal, out);
         match self {
@@ -214,6 +235,17 @@ impl Records<'_> {
 // === impl Started ===
 
 impl Started {
+    /// What an answer, or none, comes to. What the server warns of is said.
+    fn judge(&self, signal: Signal, judged: Result<Judged, Failure>) -> Outcome {
+        match judged {
+            Ok(Judged { outcome, warning }) => {
+                warning.into_iter().for_each(|warning| self.warn(signal, warning));
+                outcome
+            }
+            Err(failure) => failure.into_outcome(),
+        }
+    }
+
     fn warn(&self, signal: Signal, warning: String) {
         if *self.warning.borrow() != warning {
             tracing::warn!("the server took all {} and says: {warning}", signal.name());

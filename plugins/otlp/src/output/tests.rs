@@ -34,19 +34,16 @@ fn mixed() -> Delivery {
     delivery(vec![lines(2), span, lines(1)])
 }
 
+/// The records of a request.
+fn read(signal: Signal, request: &[u8]) -> Vec<Batch> {
+    let source = std::sync::Arc::new(suiro_record::Source::new("in".into(), 1));
+    let mut new_batch = |scope| Batch::new("t".into(), scope, 0);
+    crate::codec::decode(signal, request.to_vec(), &source, &mut new_batch).unwrap().batches
+}
+
 /// How many records a request has.
 fn count(signal: Signal, request: &[u8]) -> usize {
-    crate::codec::decode(
-        signal,
-        request.to_vec(),
-        &std::sync::Arc::new(suiro_record::Source::new("in".into(), 1)),
-        &mut |scope| Batch::new("t".into(), scope, 0),
-    )
-    .unwrap()
-    .batches
-    .iter()
-    .map(Batch::len)
-    .sum()
+    read(signal, request).iter().map(Batch::len).sum()
 }
 
 #[test]

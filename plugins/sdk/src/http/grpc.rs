@@ -3,13 +3,17 @@
 //! How a call ended stands in `grpc-status`, among the trailers, or among the headers where there is no message. What comes
 //! from something that is no gRPC server at all is translated as gRPC's own documents say (`http-grpc-status-mapping`).
 
+use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use bytes::Bytes;
 use hyper::body::Body as _;
 use jiff::Timestamp;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, TE};
@@ -54,10 +58,39 @@ impl Client {
     /// at most `limit` bytes are read.
     pub async fn call(&self, path: &str, message: Buffer, limit: usize) -> Result<CallAnswer, Failure> {
         let (message, encoding) = self.frame(message);
-        let body = message.into_bytes();
+        self.call_with(path, &[message.into_bytes()], encoding, limit).await
+    }
+
+    /// As [`Client::call`], with a message that lies in pieces, which go to the socket from where they are: none is copied.
+    /// Only where nothing is [compressed](Client::compresses).
+    pub async fn call_in_pieces(
+        &self,
+        path: &str,
+        message: impl IntoIterator<Item = Bytes>,
+        limit: usize,
+    ) -> Result<CallAnswer, Failure> {
+        let mut pieces = vec![Bytes::new()];
+        pieces.extend(message);
+        let len = pieces.iter().map(Bytes::len).sum();
+        pieces[0] = Bytes::copy_from_slice(&frame(0, len));
+        self.call_with(path, &pieces, None, limit).await
+    }
+
+    /// Whether it compresses what it sends.
+    pub fn compresses(&self) -> bool {
+        self.compression.content_encoding().is_some()
+    }
+
+    async fn call_with(
+        &self,
+        path: &str,
+        message: &[Bytes],
+        encoding: Option<&'static str>,
+        limit: usize,
+    ) -> Result<CallAnswer, Failure> {
         let mut failure = None;
         for at in self.endpoints.order() {
-            add(&self.ledger.bytes, body.len());
+            add(&self.ledger.bytes, message.iter().map(Bytes::len).sum());
             let mut headers = HeaderMap::with_capacity(4);
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
             headers.insert(TE, HeaderValue::from_static("trailers"));
@@ -66,7 +99,11 @@ impl Client {
             }
             let mut url = self.endpoints.url(at).clone();
             url.set_path(&format!("{}{path}", url.path().trim_end_matches('/')));
-            match self.http.request(Method::POST, url).headers(headers).body(body.clone()).send().await {
+            let body = match message {
+                [whole] => Body::from(whole.clone()),
+                pieces => Body::wrap(Pieces(pieces.to_vec().into())),
+            };
+            match self.http.request(Method::POST, url).headers(headers).body(body).send().await {
                 Ok(response) => {
                     self.endpoints.note(at, true);
                     return CallAnswer::read(response, limit).await;
@@ -101,10 +138,39 @@ impl Client {
 }
 
 fn write_frame(message: &mut [u8], compressed: u8) {
-    let len = u32::try_from(message.len().saturating_sub(FRAME)).unwrap_or(u32::MAX);
-    if let Some(frame) = message.first_chunk_mut::<FRAME>() {
-        frame[0] = compressed;
-        frame[1..].copy_from_slice(&len.to_be_bytes());
+    let len = message.len().saturating_sub(FRAME);
+    if let Some(room) = message.first_chunk_mut::<FRAME>() {
+        *room = frame(compressed, len);
+    }
+}
+
+/// What stands in front of a message of `len` bytes.
+fn frame(compressed: u8, len: usize) -> [u8; FRAME] {
+    let [a, b, c, d] = u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes();
+    [compressed, a, b, c, d]
+}
+
+/// A body that lies in pieces.
+#[derive(Debug)]
+struct Pieces(VecDeque<Bytes>);
+
+impl hyper::body::Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<hyper::body::Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.0.pop_front().map(|piece| Ok(hyper::body::Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn size_hint(&self) -> hyper::body::SizeHint {
+        hyper::body::SizeHint::with_exact(self.0.iter().map(|piece| piece.len() as u64).sum())
     }
 }
 

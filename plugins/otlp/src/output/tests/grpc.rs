@@ -15,11 +15,12 @@ use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use suiro_record::Signal;
+use suiro_record::{Batch, Signal};
+use suiro_sdk::http::test_kit::delivery;
 use suiro_sdk::{Outcome, Reason};
 use tokio::net::TcpListener;
 
-use super::{built, count, mixed, three};
+use super::{built, count, lines, mixed, read, three};
 use crate::codec::answer::{Encoding, PartialSuccess, Status};
 
 /// What came in.
@@ -218,6 +219,27 @@ async fn each_answer() {
         let (output, _) = built(&server.url, "protocol = 'grpc'");
         assert_eq!(output.deliver(&three()).await, wanted, "{shown}");
         assert_eq!(server.calls.lock().unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn requests_nobody_looked_into_leave_as_they_came() {
+    let mut request = Vec::new();
+    let lines = lines(3);
+    crate::codec::encode(Signal::Logs, lines.rows.iter().map(|row| (&lines, row)), &mut request);
+    let twice = [request.as_slice(), &request].concat();
+    for (settings, plain) in [("", true), ("\ncompression = 'gzip'", false)] {
+        let server = start(|_| ok(Vec::new())).await;
+        let (output, setup) = built(&server.url, &format!("protocol = 'grpc'{settings}"));
+        let batches = [read(Signal::Logs, &request), read(Signal::Logs, &request)].concat();
+        assert!(batches.iter().all(Batch::is_packed));
+        assert_eq!(output.deliver(&delivery(batches)).await, Outcome::Delivered);
+        let calls = server.calls.lock().unwrap();
+        let [call] = calls.as_slice() else { panic!("{} calls", calls.len()) };
+        assert_eq!(setup.ledger.bytes.load(Relaxed), call.body.len() as u64);
+        assert_eq!(call.body[0], u8::from(!plain));
+        assert_eq!(call.body[1..5], (call.body.len() as u32 - 5).to_be_bytes());
+        assert_eq!(call.body[5..] == twice, plain);
     }
 }
 
