@@ -26,6 +26,9 @@ use crate::{
 /// Bytes a request is filled with, where an agent lets that be chosen. Fluent Bit's chunks of 2 MB are fixed.
 pub(super) const BATCH: &str = "1MiB";
 
+/// Where CloudWatch is said to be.
+pub(super) const REGION: &str = "eu-central-1";
+
 /// Who runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
@@ -150,6 +153,10 @@ impl Agent {
             fs::write(&path, text).context(path.display())?;
         }
         let main = files.first().map(|(name, _)| course.folder.join(name)).unwrap_or_default();
+        if course.job == Some(Job::TextCloudWatch) {
+            // Credentials of the environment: nobody looks for others, and the sink checks none.
+            command.env("AWS_ACCESS_KEY_ID", "AKIDSUIROTEST").env("AWS_SECRET_ACCESS_KEY", "suiro-secret");
+        }
         match self.kind {
             Kind::Suiro | Kind::SuiroModify | Kind::SuiroSameWasm => command.arg("run").arg("-c").arg(main),
             Kind::FluentBit => command.arg("-c").arg(main),

@@ -9,7 +9,7 @@
 //! | `region`, `endpoint`, `credentials`, ... | | whose account, and where: [`suiro_sdk::aws::AccountSettings`] |
 //! | `group`, `stream` | | destinations. What a record puts into them is cleaned ([`names`]) |
 //! | `format` | `text` | or `emf`: metric points too, as documents in the embedded metric format ([`emf`](super::emf)) |
-//! | `namespace`, `dimensions`, `high_resolution` | | of `emf`, see there |
+//! | `namespace`, `dimensions`, ... | | of `emf`, see there |
 //! | `log_key` | none | the field that is the message. Without it, or where a record lacks it: the text under `log` if that is all there is, else the record as JSON |
 //! | `max_event` | 1 MiB | bytes of an event, the 26 it counts for beside its message included. Older regions take 256 KiB |
 //! | `oversize` | `cut` | or `dead_letter`: what becomes of a larger one |

@@ -32,8 +32,8 @@ const SEARCHES: usize = 64;
 
 /// Messages that were cut.
 const EVENT_CUT: Reason = Reason("event_cut");
-/// Points that lost dimensions.
-const DIMENSIONS_LIMITED: Reason = Reason("dimensions_limited");
+/// Points whose names or dimensions CloudWatch would not have taken as they were.
+const DIMENSIONS_ALTERED: Reason = Reason("dimensions_altered");
 
 struct CloudWatchLogs {
     settings: Settings,
@@ -98,10 +98,10 @@ impl CloudWatchLogs {
             .collect()
             .await;
         started.ledger.altered.add(EVENT_CUT, lanes.iter().map(|lane| lane.cut).sum());
-        let limited = plan.dimensions_limited;
+        let altered = plan.altered;
         let outcome = join(apart, lanes);
         if matches!(outcome, Outcome::Delivered | Outcome::Partial(_)) {
-            started.ledger.altered.add(DIMENSIONS_LIMITED, limited);
+            started.ledger.altered.add(DIMENSIONS_ALTERED, altered);
         }
         outcome
     }

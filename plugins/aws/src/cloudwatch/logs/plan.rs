@@ -16,8 +16,8 @@ pub(super) struct Plan {
     pub(super) streams: Vec<Stream>,
     /// Records that go nowhere.
     pub(super) apart: Vec<(usize, Verdict)>,
-    /// Points that lost dimensions, since there are too many.
-    pub(super) dimensions_limited: usize,
+    /// Points whose names or dimensions are not what they were.
+    pub(super) altered: usize,
 }
 
 /// What goes to one stream.
@@ -153,7 +153,7 @@ impl Plan {
             }
             let written = emf::write(settings, delivery, &std::mem::take(&mut stream.points));
             self.apart.extend(written.apart);
-            self.dimensions_limited += written.dimensions_limited;
+            self.altered += written.altered;
             for (at, document) in written.documents.iter().enumerate() {
                 stream.events.push(Event { time: document.time, what: What::Document(at as u32) });
             }

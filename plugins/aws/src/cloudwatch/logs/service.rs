@@ -22,7 +22,7 @@ use suiro_sdk::aws::{Account, AccountError};
 use suiro_sdk::http::Buffers;
 use suiro_sdk::ledger::add;
 
-use super::trouble::Trouble;
+use super::trouble::{Trouble, answer_of};
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -90,14 +90,9 @@ impl Service {
         &self,
         error: &SdkError<E, HttpResponse>,
     ) -> Trouble {
-        let trouble = Trouble::of(error);
-        if let Some(refused) = trouble.refused_account() {
-            self.account.learn(&refused.code, &refused.headers);
-            if refused.is_old_credentials {
-                // Its cache would give the same ones again. How far our clock is off, it learns by itself.
-                self.client.take();
-            }
+        if let SdkError::ServiceError(refusal) = error {
+            self.account.learn(refusal.err().code().unwrap_or_default(), &answer_of(refusal.raw()).headers);
         }
-        trouble
+        Trouble::of(error)
     }
 }

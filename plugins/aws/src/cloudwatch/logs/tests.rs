@@ -1,1 +1,6 @@
+//! The output against a scripted server, and its bodies.
 
+mod bodies;
+mod kit;
+mod outcomes;
+mod settings;

@@ -37,8 +37,6 @@ pub(super) struct Retry {
     pub(super) degraded: bool,
     /// Whose trouble it is.
     pub(super) of: Of,
-    /// The service's word against our credentials, if it was that.
-    refused_account: Option<RefusedAccount>,
 }
 
 /// Whose trouble it is.
@@ -48,15 +46,6 @@ pub(super) enum Of {
     Stream,
     /// Everybody's.
     Account,
-}
-
-/// What the service has against our credentials or our clock.
-#[derive(Debug)]
-pub(super) struct RefusedAccount {
-    pub(super) code: String,
-    pub(super) headers: HeaderMap,
-    /// Others must be asked for.
-    pub(super) is_old_credentials: bool,
 }
 
 // === impl Trouble ===
@@ -121,42 +110,17 @@ impl Trouble {
             Outcome::TooLarge => Trouble::TooLarge,
             Outcome::Refused { detail, .. } | Outcome::Unidentified { detail, .. } => Trouble::Refused(detail),
             Outcome::Retry { why, degraded, .. } => {
-                let is_old_credentials = code.starts_with("Expired")
-                    || matches!(code, "UnrecognizedClientException" | "InvalidClientTokenId" | "TokenRefreshRequired");
-                let is_account = is_old_credentials
-                    || matches!(
-                        code,
-                        "InvalidSignatureException"
-                            | "SignatureDoesNotMatch"
-                            | "RequestTimeTooSkewed"
-                            | "RequestExpired"
-                            | "IncompleteSignatureException"
-                            | "MissingAuthenticationTokenException"
-                    );
-                let refused_account = is_account.then(|| RefusedAccount {
-                    code: code.to_owned(),
-                    headers: answer.headers.clone(),
-                    is_old_credentials,
-                });
                 // Throttling comes as any status; policies name groups.
                 let of_stream =
                     code.contains("Throttl") || code.starts_with("AccessDenied") || code == "LimitExceededException";
                 let of = if of_stream { Of::Stream } else { Of::Account };
-                Trouble::Retry(Retry { why, degraded, of, refused_account })
+                Trouble::Retry(Retry { why, degraded, of })
             }
         }
     }
 
     pub(super) fn later(why: String, degraded: bool, of: Of) -> Trouble {
-        Trouble::Retry(Retry { why, degraded, of, refused_account: None })
-    }
-
-    /// What the service has against our credentials or clock, if it is that.
-    pub(super) fn refused_account(&self) -> Option<&RefusedAccount> {
-        match self {
-            Trouble::Retry(retry) => retry.refused_account.as_ref(),
-            _ => None,
-        }
+        Trouble::Retry(Retry { why, degraded, of })
     }
 }
 
@@ -174,7 +138,7 @@ impl std::fmt::Display for Trouble {
 }
 
 /// An answer as the project's own HTTP client would have given it.
-fn answer_of(response: &HttpResponse) -> Answer {
+pub(super) fn answer_of(response: &HttpResponse) -> Answer {
     let mut headers = HeaderMap::new();
     for (name, value) in response.headers() {
         if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value)) {
