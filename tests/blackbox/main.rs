@@ -9,6 +9,8 @@ mod agent;
 mod api;
 mod bad_config;
 mod bad_input;
+#[cfg(feature = "aws")]
+mod cloudwatch;
 mod commands;
 mod crash;
 mod datadog;
