@@ -1,7 +1,8 @@
 //! The agents in the race: where each is found, and how it is configured for a job.
 //!
 //! Everyone gets the same job with the same result: the whole file from its beginning, the record's own time as
-//! `@timestamp`, no compression but what Loki's protobuf brings along, requests of about [`BATCH`] bytes, memory queues.
+//! `@timestamp`, no compression but what Loki's protobuf brings along, requests of about [`BATCH`] bytes (to CloudWatch, what
+//! its service takes), memory queues.
 //! Beyond that each agent gets the settings it is fastest with, found by trying; they are printed with the result.
 //!
 //! In the job with a filter in WASM, suiro runs thrice: with the filter in its own interface, with the module that Fluent Bit

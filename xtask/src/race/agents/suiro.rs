@@ -35,6 +35,11 @@ pub(super) fn configuration(kind: Kind, course: &Course<'_>) -> Vec<(&'static st
             format!("type = \"elasticsearch\"\nurl = \"http://127.0.0.1:{sink}\"\nindex = \"race\"\n")
         }
     };
+    // The service bounds requests to CloudWatch, and the output knows how.
+    let batch = match job {
+        Some(Job::TextCloudWatch) => String::new(),
+        _ => format!("batch = {{ max_bytes = \"{BATCH}\" }}\n"),
+    };
     let text = format!(
         r#"[service]
 data_dir = '{data}'
@@ -47,8 +52,7 @@ path = ['{file}']
 read_from = "beginning"
 {parser}
 {filters}[[output]]
-{output}batch = {{ max_bytes = "{BATCH}" }}
-"#,
+{output}{batch}"#,
         data = folder.join("data").display(),
         file = file.display(),
     );

@@ -16,6 +16,7 @@ use suiro_sdk::{
 };
 
 use super::answer::Rejected;
+use super::batch::MAX_EVENTS;
 use super::body::{self, Scratch, Written};
 use super::create;
 use super::known::{Known, KnownGroup, KnownStream};
@@ -228,9 +229,10 @@ impl Output for CloudWatchLogs {
         }
     }
 
+    /// What makes one request of one stream mostly: lines of 100 bytes become a quarter longer by what events count for.
     /// A stream each, requests are many where little comes of much: waiting a second makes them fewer.
     fn limits(&self) -> Limits {
-        Limits { timeout: Duration::from_secs(1), ..Limits::default() }
+        Limits { max_bytes: 800 << 10, max_records: MAX_EVENTS, timeout: Duration::from_secs(1) }
     }
 
     fn is_apart(&self) -> bool {

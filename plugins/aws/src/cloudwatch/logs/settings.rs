@@ -89,7 +89,7 @@ impl Settings {
     pub fn read(settings: &Section) -> Result<Settings, Reported> {
         let account = AccountSettings::read(settings);
         let group = read_name(settings, "group", "\"/app/{service}\"", names::group, names::cleanable);
-        let stream = read_name(settings, "stream", "\"{@host.name|agent}\"", names::stream, not_empty);
+        let stream = read_name(settings, "stream", "\"host-{@host.name|unknown}\"", names::stream, not_empty);
         let is_emf = settings.choice("format", &[("text", false), ("emf", true)]).unwrap_or_default();
         let emf = emf::Settings::read(settings, is_emf);
         let log_key = settings.get::<Path>("log_key").map(LogKey::new);

@@ -71,7 +71,10 @@ async fn everything_is_made_and_arrives_in_order() {
     let group = &taken.log_groups["/app"];
     let messages: Vec<&str> = group.streams["web"].iter().map(|event| event.message.as_str()).collect();
     assert_eq!(messages, lines);
-    assert_eq!((group.retention, group.class.as_str(), &group.tags["team"]), (Some(30), "STANDARD", &"shop".to_owned()));
+    assert_eq!(
+        (group.retention, group.class.as_str(), &group.tags["team"]),
+        (Some(30), "STANDARD", &"shop".to_owned())
+    );
     assert_eq!(group.kms_key.as_deref(), Some("arn:aws:kms:eu-central-1:1:key/x"));
     assert_eq!(group.entities.len(), 1);
     let detectors: Vec<_> = taken.log_anomaly_detectors.iter().map(|detector| detector.group_arn.as_str()).collect();
@@ -87,7 +90,8 @@ async fn records_from_1970_and_from_next_week_are_told_apart() {
     let aws = Aws::start().expect("a server");
     let output = usual(&aws, "retention_days = 3");
     let mut batch = records(&["1969", "1970", "old", "expired", "fine", "soon", "next week"]);
-    let ages = [-1, 0, now() - 15 * 24 * HOUR, now() - 4 * 24 * HOUR, now() - HOUR, now() + HOUR, now() + 7 * 24 * HOUR];
+    let ages =
+        [-1, 0, now() - 15 * 24 * HOUR, now() - 4 * 24 * HOUR, now() - HOUR, now() + HOUR, now() + 7 * 24 * HOUR];
     batch.rows.iter_mut().zip(ages).for_each(|(row, time)| row.time = time);
     // The group is there, with its retention, from the first delivery on.
     assert_eq!(output.deliver(&one()).await, Outcome::Delivered);
@@ -181,13 +185,13 @@ async fn metrics_arrive_as_documents_and_documents_untouched() {
 #[tokio::test]
 async fn hundreds_of_streams_at_once() {
     let aws = Aws::start().expect("a server");
-    let output = start(&aws, &format!("{KEY}{REGION}group = '/app'\nstream = 's-{{s}}'\ncreate_group = true\nmax_streams = 50"));
+    let output =
+        start(&aws, &format!("{KEY}{REGION}group = '/app'\nstream = 's-{{s}}'\ncreate_group = true\nmax_streams = 50"));
     let lines: Vec<String> = (0..1000).map(|n| format!(r#"{{"s":{},"n":{n}}}"#, n % 200)).collect();
     for _ in 0..2 {
         assert_eq!(output.deliver(&delivery(vec![records(&lines)])).await, Outcome::Delivered);
     }
-    let streams: Vec<usize> =
-        aws.look(|taken| taken.log_groups["/app"].streams.values().map(Vec::len).collect());
+    let streams: Vec<usize> = aws.look(|taken| taken.log_groups["/app"].streams.values().map(Vec::len).collect());
     assert_eq!(streams, vec![10; 200]);
     assert_eq!((aws.calls_of("CreateLogGroup"), aws.calls_of("PutRetentionPolicy")), (1, 0));
 }
