@@ -11,6 +11,8 @@ mod api;
 mod aws_auth;
 mod bad_config;
 mod bad_input;
+#[cfg(feature = "aws")]
+mod cloudwatch;
 mod commands;
 mod crash;
 mod datadog;
