@@ -2,5 +2,13 @@
 //!
 //! Credentials, regions and signatures are the SDK's ([`suiro_sdk::aws`]).
 
+mod format;
+mod join;
+mod kinesis;
+mod s3;
+
 /// Adds the plugins.
-pub fn register(_registry: &mut suiro_sdk::Registry) {}
+pub fn register(registry: &mut suiro_sdk::Registry) {
+    kinesis::register(registry);
+    s3::register(registry);
+}
