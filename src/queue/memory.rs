@@ -211,4 +211,21 @@ mod tests {
         assert_eq!(numbers(&queue), [1]);
         assert!(queue.is_finished());
     }
+
+    #[test]
+    fn it_is_held_up_when_nothing_is_left_in_it_and_nothing_fits() {
+        for when_full in [WhenFull::Block, WhenFull::DropOldest, WhenFull::DropNewest] {
+            let queue = queue(when_full, part(0).batch.capacity());
+            assert!(queue.push(part(0)).is_ok());
+            assert_eq!(queue.push(part(1)).is_ok(), when_full != WhenFull::Block);
+            let held = queue.pop().expect("there is one");
+            if when_full == WhenFull::DropOldest {
+                // The newer one took the place of the older.
+                assert!(queue.push(part(2)).is_ok());
+            }
+            assert!(queue.is_held_up(), "{when_full:?}");
+            queue.done(held.charge);
+            assert!(!queue.is_held_up(), "{when_full:?}");
+        }
+    }
 }
