@@ -220,6 +220,7 @@ fn a_delivery_larger_than_the_queue_does_not_wait() {
             false => Arc::new(MemoryQueue::new(setup())),
         };
         let (taken, takes) = std::sync::mpsc::channel();
+        let (_not_yet, abort) = tokio::sync::watch::channel(false);
         let driver = Driver::new(DriverSetup {
             name: "out".into(),
             output: Box::new(Taker(taken)),
@@ -236,7 +237,7 @@ fn a_delivery_larger_than_the_queue_does_not_wait() {
                 data_dir: rig.folder.path().to_owned(),
                 ledger: rig.ledger.clone(),
             },
-            abort: tokio::sync::watch::channel(false).1,
+            abort,
         });
         let thread = std::thread::spawn(move || driver.run(|started| started.expect("it starts")));
         let mut pushed = 0;
@@ -254,7 +255,9 @@ fn a_delivery_larger_than_the_queue_does_not_wait() {
         queue.close();
         thread.join().expect("it ends");
         queue.finish();
-        assert_eq!(suiro_sdk::ledger::read(&rig.ledger.delivered), pushed);
-        rig.assert_settled();
+        rig.assert_balanced();
+        let read = suiro_sdk::ledger::read;
+        assert_eq!((read(&rig.ledger.delivered), read(&rig.ledger.in_flight)), (pushed, 0));
+        assert_eq!(rig.tracker.open_receipts(), 0);
     }
 }

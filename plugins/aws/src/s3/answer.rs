@@ -7,11 +7,13 @@ use suiro_sdk::http::{Answer, excerpt};
 /// An answer is read so far.
 pub(crate) const ANSWER: usize = 64 << 10;
 
-/// Codes behind a 4xx that another try can mend: damaged on the way, or two of us at once.
-const PASSING: [&str; 5] = [
+/// Codes behind a 4xx that another try can mend: damaged on the way; two at once; an upload that is gone, since the answer to
+/// its end was lost.
+const PASSING: [&str; 6] = [
     "BadDigest",
     "ConditionalRequestConflict",
     "IncompleteBody",
+    "NoSuchUpload",
     "XAmzContentChecksumMismatch",
     "XAmzContentSHA256Mismatch",
 ];

@@ -1,6 +1,6 @@
 //! Sending an object: at once, or in parts.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use suiro_sdk::Outcome;
-use suiro_sdk::aws::{Call, Caller, Method};
+use suiro_sdk::aws::{AccountError, Call, Caller, Method};
 use suiro_sdk::http::header::{HeaderName, HeaderValue};
 use suiro_sdk::http::{Answer, Buffer};
 
@@ -31,7 +31,12 @@ pub(crate) struct Bucket {
     settings: Settings,
     /// The output's, which keys are made of.
     name: Arc<str>,
+    /// For the bucket in the path.
     caller: Caller,
+    /// For the bucket in the host's name.
+    hosted: Caller,
+    /// Which of them it is; settled when the endpoint is known.
+    in_host: Cell<bool>,
     /// Uploads neither completed nor given up: the path, and the id.
     open: RefCell<Vec<Upload>>,
 }
@@ -64,11 +69,13 @@ struct Step<'a> {
 // === impl Bucket ===
 
 impl Bucket {
-    pub(crate) fn new(settings: Settings, name: Arc<str>, mut caller: Caller) -> Self {
-        if settings.path_style != Some(true) && settings.is_host_name() {
-            caller = caller.with_host_prefix(&settings.bucket);
-        }
-        Bucket { settings, name, caller, open: RefCell::default() }
+    pub(crate) fn new(settings: Settings, name: Arc<str>, caller: Caller) -> Self {
+        let hosted = caller.with_host_prefix(&settings.bucket);
+        Bucket { settings, name, caller, hosted, in_host: Cell::new(false), open: RefCell::default() }
+    }
+
+    fn caller(&self) -> &Caller {
+        if self.in_host.get() { &self.hosted } else { &self.caller }
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -86,7 +93,7 @@ impl Bucket {
     async fn try_store(&self, object: &Object<'_>) -> Result<(), Outcome> {
         let path = self.path(&object.key(&self.settings, &self.name)).await?;
         let mut body = Body::new(&self.settings, object).map_err(unwritable)?;
-        let mut first = self.caller.buffer();
+        let mut first = self.caller().buffer();
         if body.fill(&mut first.bytes, self.settings.part_size).map_err(unwritable)? {
             self.put(&path, first).await
         } else {
@@ -107,7 +114,7 @@ impl Bucket {
             body,
             limit: ANSWER,
         };
-        self.judged(self.caller.call(call).await, answer::outcome).map(drop)
+        self.judged(self.caller().call(call).await, answer::outcome).map(drop)
     }
 
     async fn put_in_parts(&self, path: String, mut body: Body<'_>, mut part: Buffer) -> Result<(), Outcome> {
@@ -216,11 +223,11 @@ impl Bucket {
             target: None,
             content_type: "application/xml",
             headers: &[],
-            body: self.caller.buffer(),
+            body: self.caller().buffer(),
             limit: ANSWER,
         };
         // 404: it is gone already, perhaps since it was completed after all.
-        let why = match self.caller.call(call).await {
+        let why = match self.caller().call(call).await {
             Ok(answer) if answer.is_success() || answer.status.as_u16() == 404 => return self.forget(upload),
             Ok(answer) => answer.summary(),
             Err(failure) => failure.to_string(),
@@ -250,11 +257,11 @@ impl Bucket {
         let Step { method, path, content_type, headers, body, judge } = step;
         let mut attempt = 1;
         loop {
-            let mut copy = self.caller.buffer();
+            let mut copy = self.caller().buffer();
             copy.bytes.extend_from_slice(body);
             let method = method.clone();
             let call = Call { method, path, target: None, content_type, headers, body: copy, limit: ANSWER };
-            match self.judged(self.caller.call(call).await, judge) {
+            match self.judged(self.caller().call(call).await, judge) {
                 Err(Outcome::Retry { after: None, degraded: false, why }) if attempt < ATTEMPTS => {
                     tracing::debug!(output = %self.name, attempt, "a request of an upload in parts is sent again: {why}");
                     tokio::time::sleep(WAIT * attempt).await;
@@ -284,13 +291,16 @@ impl Bucket {
 
     /// The path of an object's URL: the bucket is in front where it is not in the host's name.
     async fn path(&self, key: &str) -> Result<String, Outcome> {
+        let Settings { bucket, path_style, account, .. } = &self.settings;
+        self.in_host.set(match path_style {
+            Some(in_path) => !in_path,
+            None if account.endpoint.is_some() || !self.settings.is_host_name() => false,
+            None => self.caller.takes_host_prefix().await.map_err(AccountError::into_outcome)?,
+        });
         let mut path = String::with_capacity(key.len() + 64);
         path.push('/');
-        let in_host = self.settings.path_style != Some(true)
-            && self.settings.is_host_name()
-            && self.caller.takes_host_prefix().await.map_err(|error| error.into_outcome())?;
-        if !in_host {
-            path.push_str(&self.settings.bucket);
+        if !self.in_host.get() {
+            path.push_str(bucket);
             path.push('/');
         }
         push_encoded(key, false, &mut path);
