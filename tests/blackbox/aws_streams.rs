@@ -302,3 +302,23 @@ fn what_an_operator_must_mend_is_said() {
         assert_once(&there, 100);
     }
 }
+
+/// Scenario: the agent is killed when an object is written and the answer is outstanding.
+/// Guarantees: the next run delivers everything; what is there twice is in two objects, and nothing is lost.
+#[test]
+fn a_kill_loses_nothing() {
+    for queue in ["", "queue = { type = 'disk' }"] {
+        let aws = Aws::start().unwrap();
+        aws.faults_of("PutObject").script([Fault::StoreAndHang]);
+        let more =
+            format!("bucket = 'suiro'\nbatch = {{ max_records = 400, timeout = '50ms' }}\nconcurrency = 2\n{queue}");
+        let site = Site::new(&format!("{TAIL_JSON}{}", output("s3", &aws, &more).replace("'2s'", "'60s'")));
+        site.write("app.log", numbered(0, 2_000));
+        let running = site.start();
+        assert!(aws.wait(PATIENCE, |taken| taken.objects.len() >= 2), "{}", running.stderr());
+        running.kill();
+        site.once().all_well();
+        let there = seen(objects(&aws).values().flat_map(|text| text.lines()));
+        assert!(there.keys().copied().eq(0..2_000), "{} are there", there.len());
+    }
+}
