@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
+use std::path::Path;
 
 use serde_json::Value;
 use suiro_test_servers::{Aws, AwsOptions, Fault};
@@ -320,5 +321,16 @@ fn a_kill_loses_nothing() {
         site.once().all_well();
         let there = seen(objects(&aws).values().flat_map(|text| text.lines()));
         assert!(there.keys().copied().eq(0..2_000), "{} are there", there.len());
+    }
+}
+
+#[test]
+fn the_example_configurations_are_right() {
+    let site = Site::new("");
+    for name in ["s3.toml", "firehose.toml"] {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf").join(name);
+        let outcome = site.command(&["check", "-c", file.to_str().unwrap()]);
+        assert_eq!(outcome.code(), 0, "{name}: {}{}", outcome.stdout, outcome.stderr);
+        assert!(!outcome.stderr.contains("warning"), "{name}: {}", outcome.stderr);
     }
 }

@@ -61,21 +61,15 @@ impl<'a> Records<'a> {
         let Encoder { data, key } = encoder;
         data.clear();
         key.clear();
-        let Some((batch, template, row)) = self
-            .rows
-            .get(number)
-            .and_then(|&(at, row)| self.batches.get(at).map(|(batch, template)| (*batch, template, row)))
-        else {
-            return;
-        };
+        let (at, row) = self.rows[number];
+        let (batch, template) = &self.batches[at];
         self.settings.format.write(batch, row, data);
         if self.settings.newline {
             data.push(b'\n');
         }
         if self.settings.service == Service::Streams {
-            // A field that is missing leaves the key empty.
-            let _ = template.as_ref().map(|template| template.render(batch, row, key));
-            if key.is_empty() {
+            let made = template.as_ref().is_some_and(|template| template.render(batch, row, key).is_ok());
+            if !made || key.is_empty() {
                 batch.origin(row).write_id(key);
             }
             cut(key);

@@ -122,7 +122,8 @@ impl Settings {
 
     /// Whether the bucket can be part of a host's name: with a dot in it, no certificate is made out for that.
     pub(crate) fn is_host_name(&self) -> bool {
-        !self.bucket.contains(['.', '_']) && !self.bucket.bytes().any(|byte| byte.is_ascii_uppercase())
+        let label = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        self.bucket.len() <= 63 && self.bucket.bytes().all(label)
     }
 }
 
