@@ -9,6 +9,8 @@ mod agent;
 mod api;
 #[cfg(feature = "aws")]
 mod aws_auth;
+#[cfg(feature = "aws")]
+mod aws_streams;
 mod bad_config;
 mod bad_input;
 #[cfg(feature = "aws")]

@@ -3,8 +3,14 @@
 //! Credentials, regions and signatures are the SDK's ([`suiro_sdk::aws`]).
 
 pub mod cloudwatch;
+mod format;
+mod join;
+mod kinesis;
+mod s3;
 
 /// Adds the plugins.
 pub fn register(registry: &mut suiro_sdk::Registry) {
     cloudwatch::register(registry);
+    kinesis::register(registry);
+    s3::register(registry);
 }
