@@ -2,5 +2,11 @@
 //!
 //! Credentials, regions and signatures are the SDK's ([`suiro_sdk::aws`]).
 
+mod cloudwatch;
+mod metadata;
+
 /// Adds the plugins.
-pub fn register(_registry: &mut suiro_sdk::Registry) {}
+pub fn register(registry: &mut suiro_sdk::Registry) {
+    cloudwatch::register(registry);
+    metadata::register(registry);
+}

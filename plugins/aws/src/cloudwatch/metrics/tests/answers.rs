@@ -1,0 +1,1 @@
+//! What answers mean, and how the records that are refused are found.
