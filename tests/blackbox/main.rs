@@ -7,8 +7,12 @@
 
 mod agent;
 mod api;
+#[cfg(feature = "aws")]
+mod aws_metadata;
 mod bad_config;
 mod bad_input;
+#[cfg(feature = "aws")]
+mod cloudwatch_metrics;
 mod commands;
 mod crash;
 mod datadog;

@@ -29,6 +29,7 @@ impl Asker {
             tls: None,
             timeout,
             compression: Compression::None,
+            signer: None,
         };
         let client = Client::new(settings, Arc::default()).map_err(|error| error.to_string())?;
         Ok(Asker { client, base })

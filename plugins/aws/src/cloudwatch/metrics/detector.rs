@@ -11,10 +11,10 @@ use std::cell::{Cell, RefCell};
 use std::collections::{HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use suiro_sdk::Outcome;
-use suiro_sdk::aws::{Call, Caller, Method, judge};
+use suiro_sdk::aws::{Call, Caller, Method, ServiceError, judge};
 use suiro_sdk::settings::{Reported, Section};
 use suiro_sdk::time::{SECOND, parse_rfc3339, write_rfc3339};
+use suiro_sdk::{Outcome, Reason};
 
 use super::head::{Dimensions, MAX_DIMENSIONS, MAX_NAME, legal};
 use super::pack::Series;
@@ -268,7 +268,13 @@ impl Detectors {
             limit: ANSWER,
         };
         let outcome = match caller.call(call).await {
-            Ok(answer) => judge(&answer),
+            Ok(answer) => match ServiceError::of(&answer) {
+                // The account has all it may have: that is no throttling.
+                Some(error) if error.code.starts_with("LimitExceeded") => {
+                    Outcome::Refused { reason: Reason::REJECTED, detail: answer.summary() }
+                }
+                _ => judge(&answer),
+            },
             Err(failure) => failure.into_outcome(),
         };
         let Series { namespace, metric, dimensions } = &due.series;
@@ -297,13 +303,5 @@ impl Detectors {
                 true
             }
         }
-    }
-}
-
-#[cfg(test)]
-impl Detectors {
-    /// How many are to be put.
-    pub(super) fn due(&self) -> usize {
-        self.state.borrow().due.len()
     }
 }
