@@ -10,11 +10,15 @@ mod api;
 #[cfg(feature = "aws")]
 mod aws_auth;
 #[cfg(feature = "aws")]
+mod aws_metadata;
+#[cfg(feature = "aws")]
 mod aws_streams;
 mod bad_config;
 mod bad_input;
 #[cfg(feature = "aws")]
 mod cloudwatch;
+#[cfg(feature = "aws")]
+mod cloudwatch_metrics;
 mod commands;
 mod crash;
 mod datadog;

@@ -6,11 +6,13 @@ pub mod cloudwatch;
 mod format;
 mod join;
 mod kinesis;
+mod metadata;
 mod s3;
 
 /// Adds the plugins.
 pub fn register(registry: &mut suiro_sdk::Registry) {
     cloudwatch::register(registry);
     kinesis::register(registry);
+    metadata::register(registry);
     s3::register(registry);
 }
