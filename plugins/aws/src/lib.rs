@@ -8,6 +8,7 @@ mod join;
 mod kinesis;
 mod metadata;
 mod s3;
+pub mod xray;
 
 /// Adds the plugins.
 pub fn register(registry: &mut suiro_sdk::Registry) {
@@ -15,4 +16,5 @@ pub fn register(registry: &mut suiro_sdk::Registry) {
     kinesis::register(registry);
     metadata::register(registry);
     s3::register(registry);
+    xray::register(registry);
 }
