@@ -36,6 +36,7 @@ mod failure;
 mod fetch;
 mod grpc;
 mod judge;
+mod relay;
 mod retry_after;
 mod settings;
 #[cfg(any(test, feature = "test-kit"))]
@@ -56,6 +57,7 @@ pub use self::failure::Failure;
 pub use self::fetch::{Fetched, Fetcher, is_loopback};
 pub use self::grpc::{CallAnswer, FRAME};
 pub use self::judge::{judge, set_apart, verdicts};
+pub use self::relay::Relay;
 pub use self::retry_after::retry_after;
 pub use self::settings::{ClientSettings, Offer};
 pub use self::tls::Tls;
