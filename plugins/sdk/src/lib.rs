@@ -10,6 +10,8 @@
 //! Each crate of plugins has `register(&mut Registry)`. What a plugin answers for, and to whom, is in [`custody`] and
 //! [`ledger`].
 
+#[cfg(feature = "aws")]
+pub mod aws;
 pub mod compress;
 pub mod custody;
 pub mod decode;

@@ -49,7 +49,12 @@ impl Failure {
     }
 
     pub(super) fn no_endpoint() -> Self {
-        Failure { text: "there is no `url`".to_owned(), unsent: true, degraded: true }
+        Failure::before_sending("there is no `url`".to_owned())
+    }
+
+    /// The request could not be made; an operator must mend that.
+    pub(crate) fn before_sending(text: String) -> Self {
+        Failure { text, unsent: true, degraded: true }
     }
 
     /// What the driver does about it: nobody knows what the other side has, so all of it is tried again.

@@ -78,6 +78,16 @@ impl ClientSettings {
         Self::read_as(settings, key, offer, None)
     }
 
+    /// Reads all but `url` and `auth`: of a system whose address comes from elsewhere, and which has its own way to
+    /// authenticate.
+    pub fn read_without_url(settings: &Section, compression: bool) -> Result<ClientSettings, Reported> {
+        let tls = Tls::read(settings);
+        let headers = read_headers(settings);
+        let timeout = read_timeout(settings);
+        let compression = if compression { Compression::read(settings) } else { Compression::None };
+        Ok(ClientSettings { endpoints: Vec::new(), headers: headers?, tls: tls?, timeout, compression })
+    }
+
     fn read_as(
         settings: &Section,
         key: &str,
@@ -99,9 +109,7 @@ impl ClientSettings {
         let auth = Auth::read(settings, offer.api_key);
         let tls = Tls::read(settings);
         let headers = read_headers(settings);
-        let timeout = settings
-            .within("timeout", Duration::from_millis(1)..=Duration::from_secs(3600))
-            .unwrap_or(Duration::from_secs(30));
+        let timeout = read_timeout(settings);
         let compression = if offer.compression { Compression::read(settings) } else { Compression::None };
 
         let (endpoints, auth, tls, mut headers) = (endpoints?, auth?, tls?, headers?);
@@ -132,6 +140,11 @@ impl ClientSettings {
         self.endpoints = self.endpoints.into_iter().map(|endpoint| endpoint.with_query(name, value)).collect();
         self
     }
+}
+
+fn read_timeout(settings: &Section) -> Duration {
+    let range = Duration::from_millis(1)..=Duration::from_secs(3600);
+    settings.within("timeout", range).unwrap_or(Duration::from_secs(30))
 }
 
 /// Values are read as secrets: that is what most headers an operator sets by hand are.
