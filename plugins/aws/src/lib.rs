@@ -2,5 +2,9 @@
 //!
 //! Credentials, regions and signatures are the SDK's ([`suiro_sdk::aws`]).
 
+pub mod xray;
+
 /// Adds the plugins.
-pub fn register(_registry: &mut suiro_sdk::Registry) {}
+pub fn register(registry: &mut suiro_sdk::Registry) {
+    xray::register(registry);
+}

@@ -79,7 +79,8 @@ impl Language {
         for Frame { path, line, label } in frames {
             let _ = match self {
                 Language::Java | Language::Python => write!(text, "\n\tat {label}({path}:{line})"),
-                Language::Node => write!(text, "\n    at {label} ({path}:{line})"),
+                // X-Ray knows no column.
+                Language::Node => write!(text, "\n    at {label} ({path}:{line}:0)"),
                 Language::DotNet => write!(text, "\n   at {label} in {path}:line {line}"),
                 Language::Go => write!(text, "\n{label}\n\t{path}:{line}"),
                 Language::Ruby => write!(text, "\n\tfrom {path}:{line}:in `{label}'"),
