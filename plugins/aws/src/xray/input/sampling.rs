@@ -333,3 +333,131 @@ fn share(clients: &mut BTreeMap<String, Instant>, client: &str, reservoir: u32) 
     let rank = u32::try_from(clients.range(..client.to_owned()).count()).unwrap_or(u32::MAX);
     reservoir / count + u32::from(rank < reservoir % count)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const LOCAL: &str = r#"{"version":2,"default":{"fixed_target":3,"rate":0.05},"rules":[
+        {"description":"moves","host":"*","http_method":"GET","url_path":"/move/*","fixed_target":0,"rate":0.5}]}"#;
+
+    fn local(text: &str) -> LocalRules {
+        LocalRules::new(Rules::parse(text.as_bytes(), 1_700_000_000).unwrap())
+    }
+
+    fn rules(local: &LocalRules) -> Value {
+        serde_json::from_slice(&local.rules()).unwrap()
+    }
+
+    fn targets(local: &LocalRules, reports: &[(&str, &str)]) -> Value {
+        let report = |(rule, client): &(&str, &str)| {
+            json!({ "RuleName": rule, "ClientID": client, "Timestamp": 1.5e9, "RequestCount": 1, "SampledCount": 1, "BorrowCount": 0 })
+        };
+        let reports: Vec<Value> = reports.iter().map(report).collect();
+        let statistics = json!({ "SamplingStatisticsDocuments": reports }).to_string();
+        serde_json::from_slice(&local.targets(statistics.as_bytes(), 1_700_000_100).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn local_rules_as_x_ray_has_them() {
+        let rule = |name: &str, priority: u32, rate: f64, reservoir: u32, method: &str, path: &str| {
+            json!({ "CreatedAt": 1_700_000_000, "ModifiedAt": 1_700_000_000, "SamplingRule": {
+                "RuleName": name, "RuleARN": "", "ResourceARN": "*", "Priority": priority, "FixedRate": rate,
+                "ReservoirSize": reservoir, "ServiceName": "*", "ServiceType": "*", "Host": "*", "HTTPMethod": method,
+                "URLPath": path, "Version": 1, "Attributes": {},
+            } })
+        };
+        let expected = [rule("local-1", 1, 0.5, 0, "GET", "/move/*"), rule("Default", 10_000, 0.05, 3, "*", "*")];
+        assert_eq!(rules(&local(LOCAL)), json!({ "SamplingRuleRecords": expected }));
+        // What it prints it reads.
+        let printed = rules(&local(LOCAL)).to_string();
+        assert_eq!(rules(&local(&printed)), json!({ "SamplingRuleRecords": expected }));
+        let old = LOCAL.replace("\"version\":2", "\"version\":1").replace("\"host\"", "\"service_name\"");
+        assert_eq!(rules(&local(&old)), json!({ "SamplingRuleRecords": expected }));
+    }
+
+    #[test]
+    fn rules_of_x_ray_go_by_priority() {
+        let records = r#"{"SamplingRuleRecords":[{"SamplingRule":{"RuleName":"Default","FixedRate":0.05,"ReservoirSize":1}},
+            {"SamplingRule":{"RuleName":"a","Priority":7,"FixedRate":1,"ReservoirSize":5,"Host":"h"},"CreatedAt":1.5}],"NextToken":null}"#;
+        let rules = rules(&local(records));
+        let all = rules["SamplingRuleRecords"].as_array().unwrap();
+        let names: Vec<&Value> = all.iter().map(|record| &record["SamplingRule"]["RuleName"]).collect();
+        assert_eq!(names, ["a", "Default"]);
+        assert_eq!((&all[0]["SamplingRule"]["Host"], &all[1]["SamplingRule"]["Host"]), (&json!("h"), &json!("*")));
+    }
+
+    #[test]
+    fn clients_share_a_reservoir() {
+        let local = local(LOCAL);
+        let first = targets(&local, &[("Default", "b")]);
+        assert_eq!(
+            first,
+            json!({
+                "SamplingTargetDocuments": [{ "RuleName": "Default", "FixedRate": 0.05, "ReservoirQuota": 3,
+                    "ReservoirQuotaTTL": 1_700_000_130, "Interval": 10 }],
+                "LastRuleModification": 1_700_000_000, "UnprocessedStatistics": [],
+            })
+        );
+        let quota = |client: &str| {
+            targets(&local, &[("Default", client)])["SamplingTargetDocuments"][0]["ReservoirQuota"].clone()
+        };
+        assert_eq!((quota("a"), quota("b")), (json!(2), json!(1)));
+        assert_eq!((quota("c"), quota("b"), quota("a")), (json!(1), json!(1), json!(1)));
+        // More clients than there is to share.
+        assert_eq!((quota("d"), quota("a")), (json!(0), json!(1)));
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_processed() {
+        let local = local(LOCAL);
+        let long = "x".repeat(200);
+        let answer = targets(&local, &[("nope", "a"), ("Default", ""), ("Default", &long), ("local-1", "a")]);
+        let names = |list: &str, key: &str| -> Vec<Value> {
+            answer[list].as_array().unwrap().iter().map(|item| item[key].clone()).collect()
+        };
+        assert_eq!(names("UnprocessedStatistics", "RuleName"), ["nope", "Default", "Default"]);
+        assert_eq!(names("SamplingTargetDocuments", "RuleName"), ["local-1"]);
+        for text in ["", "[]", "{}", r#"{"SamplingStatisticsDocuments":[{}]}"#, "{\"SamplingStatisticsDocuments\":[{\"RuleName\":1}]}"] {
+            assert!(local.targets(text.as_bytes(), 0).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn clients_without_end_get_nothing_and_take_no_memory() {
+        let mut clients = BTreeMap::new();
+        for client in 0..MAX_CLIENTS + 10 {
+            share(&mut clients, &format!("{client:05}"), 100_000);
+        }
+        assert_eq!(clients.len(), MAX_CLIENTS);
+        assert_eq!(share(&mut clients, "99999", 100_000), 0);
+    }
+
+    #[test]
+    fn says_what_is_wrong_with_a_file() {
+        for (text, why) in [
+            ("", "EOF"),
+            ("{}", "neither `version`"),
+            (r#"{"version":3,"default":{"fixed_target":1,"rate":1}}"#, "1 and 2 are known"),
+            (r#"{"version":2,"rules":[]}"#, "missing field `default`"),
+            (r#"{"version":2,"default":{"fixed_target":1,"rate":2}}"#, "is 2, not from 0 to 1"),
+            (r#"{"version":2,"default":{"fixed_target":-1,"rate":1}}"#, "invalid value"),
+            (r#"{"version":2,"default":{"fixed_target":1,"rate":1,"x":1}}"#, "unknown field `x`"),
+            (
+                r#"{"version":2,"default":{"fixed_target":1,"rate":1},"rules":[{"http_method":"*","url_path":"*","fixed_target":1,"rate":1}]}"#,
+                "rule 1 has no `host`",
+            ),
+            (r#"{"SamplingRuleRecords":[{"SamplingRule":{}}]}"#, "no `RuleName`"),
+            (
+                r#"{"SamplingRuleRecords":[{"SamplingRule":{"RuleName":"a"}},{"SamplingRule":{"RuleName":"a"}}]}"#,
+                "two rules \"a\"",
+            ),
+        ] {
+            let said = Rules::parse(text.as_bytes(), 0).unwrap_err();
+            assert!(said.contains(why), "{text}: {said}");
+        }
+        assert!(Rules::read_file(Path::new("/nonexistent.json")).unwrap_err().contains("can't read /nonexistent.json"));
+    }
+}
