@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use reqwest::Method;
 use reqwest::header::{HeaderName, HeaderValue};
+use reqwest::{Method, Url};
 
 use super::account::Account;
 use super::error::AccountError;
+use super::request_signer::RequestSigner;
 use super::service::Service;
-use crate::http::{Answer, Buffer, Client, ClientSettings, Failure};
+use crate::http::{Answer, Buffer, Client, ClientSettings, Endpoint, Failure, Request};
 use crate::input::StartError;
 use crate::ledger::OutputLedger;
 use crate::settings::{Reported, Section};
@@ -19,6 +20,7 @@ pub struct Caller {
     account: Account,
     service: Service,
     client: Client,
+    host_prefix: Option<String>,
 }
 
 /// A request.
@@ -32,7 +34,7 @@ pub struct Call<'a> {
     pub target: Option<&'static str>,
     /// Of the body.
     pub content_type: &'static str,
-    /// More headers; they are signed too.
+    /// More headers. Those that begin with `x-amz-` are signed.
     pub headers: &'a [(HeaderName, HeaderValue)],
     /// The body, before compression.
     pub body: Buffer,
@@ -47,29 +49,29 @@ impl Caller {
     pub fn new(
         account: Account,
         service: Service,
-        client: ClientSettings,
+        mut client: ClientSettings,
         ledger: Arc<OutputLedger>,
     ) -> Result<Self, StartError> {
-        Ok(Caller { account, service, client: Client::new(client, ledger)? })
+        // Certificates of authorities are loaded unless all that can be spoken to is plain http.
+        client.endpoints = account.settings().endpoint.iter().cloned().collect();
+        client.signer = Some(Arc::new(RequestSigner::new(account.clone(), service.signing)));
+        Ok(Caller { account, service, client: Client::new(client, ledger)?, host_prefix: None })
     }
 
-    /// The same with a name before the service's host, as S3 has its buckets (`BUCKET.s3.REGION.amazonaws.com`). Not before
-    /// a host that is an IP address, nor `localhost`: there the bucket belongs in the path
-    /// ([`Caller::takes_host_prefix`]).
+    /// The same with a name before the service's host, as S3 has its buckets (`BUCKET.s3.REGION.amazonaws.com`). Not where
+    /// [`Caller::takes_host_prefix`] says no: there the bucket belongs in the path.
     #[must_use]
     pub fn with_host_prefix(self, prefix: &str) -> Self {
-        let _ = prefix;
-        self
+        Caller { host_prefix: Some(prefix.to_owned()), ..self }
     }
 
-    /// Whether the endpoint's host takes a name before it: it is AWS's own, no override.
+    /// Whether the endpoint's host takes a name before it: it is the region's own, no override.
     pub async fn takes_host_prefix(&self) -> Result<bool, AccountError> {
-        Ok(self
-            .account
-            .endpoint(self.service)
-            .await?
-            .host_str()
-            .is_some_and(|host| host.starts_with(self.service.host)))
+        let endpoint = self.account.endpoint(self.service).await?;
+        let own = format!("{}.", self.service.host);
+        let fips = format!("{}-fips.", self.service.host);
+        let has_own_host = |host: &str| host.starts_with(&own) || host.starts_with(&fips);
+        Ok(endpoint.scheme() == "https" && endpoint.path() == "/" && endpoint.host_str().is_some_and(has_own_host))
     }
 
     /// An empty buffer to build a body in.
@@ -82,15 +84,49 @@ impl Caller {
         &self.account
     }
 
-    /// Sends a request and reads the answer.
+    /// Sends a request and reads the answer. Credentials and endpoint are looked up where they are not known yet; what
+    /// fails of that is a [`Failure`] that wants an operator.
     pub async fn call(&self, call: Call<'_>) -> Result<Answer, Failure> {
-        let _ = call;
-        Err(AccountError("no credentials".to_owned()).into())
+        const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
+        let Call { method, path, target, content_type, headers, body, limit } = call;
+        let url = self.url(path).await?;
+        let target = target.map(|target| (TARGET, HeaderValue::from_static(target)));
+        let headers = target.into_iter().chain(headers.iter().cloned());
+        self.client.send_to(url, Request { method, body, content_type, header: None, limit }, headers).await
+    }
+
+    async fn url(&self, path: &str) -> Result<Url, AccountError> {
+        let endpoint = self.account.endpoint(self.service).await?;
+        let mut text = format!("{}://", endpoint.scheme());
+        if let Some(prefix) = &self.host_prefix {
+            text.push_str(prefix);
+            text.push('.');
+        }
+        text.push_str(endpoint.host_str().unwrap_or_default());
+        if let Some(port) = endpoint.port() {
+            text.push_str(&format!(":{port}"));
+        }
+        text.push_str(endpoint.path().trim_end_matches('/'));
+        text.push_str(path);
+        let wrong = |why: String| AccountError(format!("no request can be sent to {text}: {why}"));
+        let url = Url::parse(&text).map_err(|error| wrong(error.to_string()))?;
+        // What the path holds must not lead to another host.
+        let host_is_kept = match &self.host_prefix {
+            Some(prefix) => url.host_str() == Some(&format!("{prefix}.{}", endpoint.host_str().unwrap_or_default())),
+            None => url.host_str() == endpoint.host_str(),
+        };
+        if host_is_kept { Ok(url) } else { Err(wrong("the host would be another".to_owned())) }
     }
 }
 
 /// Reads the settings of the client of an AWS output: `timeout`, `tls`, `headers`, and `compression` where it is one. There
 /// is no `url`: the endpoint comes from the account.
 pub fn client_settings(settings: &Section, compression: bool) -> Result<ClientSettings, Reported> {
-    ClientSettings::read_without_url(settings, compression)
+    let client = ClientSettings::read_without_url(settings, compression)?;
+    let plain = settings.get::<Endpoint>("endpoint").is_some_and(|endpoint| !endpoint.is_https());
+    if plain && client.tls.is_some() {
+        let message = "`tls` is set, but `endpoint` is plain http: nothing would be encrypted";
+        return Err(settings.error_at("tls", message, "write https:// in `endpoint`, or leave `tls` out"));
+    }
+    Ok(client)
 }

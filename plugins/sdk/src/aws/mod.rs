@@ -16,22 +16,31 @@
 //! | [`AccountSettings`] | `region`, `endpoint`, `profile`, `assume_role`, `credentials`, `fips`, `dual_stack` |
 //! | [`Account`] | credentials, region, endpoints, signatures; [`Account::sdk_config`] for clients of the SDK's |
 //! | [`Caller`], [`Call`] | a service's signed HTTP client |
+//! | [`RequestSigner`] | `auth = { aws = .. }` of other HTTP outputs |
 //! | [`ServiceError`], [`judge`] | what an answer means |
 
 mod account;
 mod answer;
+mod backoff;
 mod caller;
+mod clock;
+mod credentials;
 mod error;
+mod partition;
+mod providers;
+mod request_signer;
 mod service;
 mod settings;
 mod sign;
+mod surroundings;
 
 pub use self::account::Account;
 pub use self::answer::{ServiceError, judge};
 pub use self::caller::{Call, Caller, client_settings};
 pub use self::error::AccountError;
+pub use self::request_signer::RequestSigner;
 pub use self::service::Service;
-pub use self::settings::AccountSettings;
+pub use self::settings::{AccountSettings, AssumeRole, StaticCredentials};
 pub use self::sign::Signable;
 
 pub use aws_types::SdkConfig;

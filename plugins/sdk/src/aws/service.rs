@@ -1,4 +1,4 @@
-//! The services: what their hosts and signatures are called.
+//! The services: what their hosts, their signatures and their variables are called.
 
 /// Which one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,4 +26,20 @@ impl Service {
     pub const FIREHOSE: Service = Service { host: "firehose", signing: "firehose" };
     /// Security Token Service.
     pub const STS: Service = Service { host: "sts", signing: "sts" };
+
+    /// What the shared configuration calls it: `AWS_ENDPOINT_URL_CLOUDWATCH_LOGS` is that of `CloudWatch Logs`.
+    pub(super) fn id(&self) -> &'static str {
+        match self.host {
+            "logs" => "CloudWatch Logs",
+            "monitoring" => "CloudWatch",
+            "xray" => "XRay",
+            "s3" => "S3",
+            "kinesis" => "Kinesis",
+            "firehose" => "Firehose",
+            "sts" => "STS",
+            "aps" => "amp",
+            "es" => "OpenSearch",
+            other => other,
+        }
+    }
 }

@@ -3,10 +3,13 @@
 //! Half of it (a user without a password) or two ways at once are errors: an agent that sends without credentials what
 //! was meant to be sent with them is found out too late.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::header::HeaderValue;
 
+use super::sign::Sign;
 use crate::settings::{Reported, Secret, Section, enumerate};
 
 /// Credentials of a request.
@@ -23,13 +26,25 @@ pub enum Auth {
     Bearer(Secret),
     /// `Authorization: ApiKey`, as Elasticsearch has it: `id:key`, or the base64 of it that Elasticsearch calls `encoded`.
     ApiKey(Secret),
+    /// A signature of Amazon Web Services', version 4, on each request.
+    #[cfg(feature = "aws")]
+    Aws(Box<crate::aws::RequestSigner>),
+}
+
+/// The ways that are offered besides `user` and `bearer`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ways {
+    /// `api_key`
+    pub api_key: bool,
+    /// `aws`
+    pub aws: bool,
 }
 
 // === impl Auth ===
 
 impl Auth {
-    /// Reads the setting `auth`, if it is there. `api_key` is one of the ways where `with_api_key`.
-    pub fn read(settings: &Section, with_api_key: bool) -> Result<Option<Auth>, Reported> {
+    /// Reads the setting `auth`, if it is there.
+    pub fn read(settings: &Section, offered: Ways) -> Result<Option<Auth>, Reported> {
         let Some(auth) = settings.section("auth") else {
             // There, but not a table: that is reported already, and the request must not go without.
             return if settings.has("auth") {
@@ -39,13 +54,17 @@ impl Auth {
             };
         };
         let mut ways = vec!["user", "bearer"];
-        if with_api_key {
+        if offered.api_key {
             ways.push("api_key");
+        }
+        if offered.aws {
+            ways.push("aws");
         }
         let user = auth.get::<String>("user");
         let password = auth.get::<Secret>("password");
         let bearer = auth.get::<Secret>("bearer");
-        let api_key = with_api_key.then(|| auth.get::<Secret>("api_key")).flatten();
+        let api_key = offered.api_key.then(|| auth.get::<Secret>("api_key")).flatten();
+        let aws = offered.aws.then(|| auth.section("aws")).flatten().map(|aws| read_aws(&aws)).transpose()?;
         let given = ways.iter().filter(|way| auth.has(way)).count();
         let choice = enumerate(ways.iter().copied(), "or");
         if auth.has("password") && !auth.has("user") {
@@ -68,6 +87,9 @@ impl Auth {
                 return Ok(Some(Auth::Basic { user, password }));
             }
         }
+        if aws.is_some() {
+            return Ok(aws);
+        }
         let token = bearer.map(Auth::Bearer).or(api_key.map(Auth::ApiKey));
         match token {
             Some(token) if token.header().is_some() => Ok(Some(token)),
@@ -86,11 +108,32 @@ impl Auth {
             Auth::Bearer(token) => format!("Bearer {}", token.expose()),
             Auth::ApiKey(key) if key.expose().contains(':') => format!("ApiKey {}", STANDARD.encode(key.expose())),
             Auth::ApiKey(key) => format!("ApiKey {}", key.expose()),
+            #[cfg(feature = "aws")]
+            Auth::Aws(_) => return None,
         };
         let mut value = HeaderValue::from_str(&text).ok()?;
         value.set_sensitive(true);
         Some(value)
     }
+
+    /// Who signs each request, where that is the way.
+    pub fn signer(&self) -> Option<Arc<dyn Sign>> {
+        match self {
+            #[cfg(feature = "aws")]
+            Auth::Aws(signer) => Some(Arc::new(signer.as_ref().clone())),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(feature = "aws")]
+fn read_aws(settings: &Section) -> Result<Auth, Reported> {
+    crate::aws::RequestSigner::read(settings).map(|signer| Auth::Aws(Box::new(signer)))
+}
+
+#[cfg(not(feature = "aws"))]
+fn read_aws(settings: &Section) -> Result<Auth, Reported> {
+    Err(settings.error("this build has no AWS", "build it with the feature `aws`"))
 }
 
 const HELP: &str = "for example: auth = { user = \"suiro\", password = { env = \"PASSWORD\" } }";
@@ -101,7 +144,7 @@ mod tests {
 
     fn read(text: &str) -> (Result<Option<Auth>, Reported>, String) {
         let (section, diagnostics) = Section::from_text("[[output]] x", text);
-        let auth = Auth::read(&section, true);
+        let auth = Auth::read(&section, Ways { api_key: true, aws: true });
         let _ = section.finish();
         (auth, diagnostics.render(false))
     }
@@ -127,7 +170,7 @@ mod tests {
         for (text, message) in [
             ("auth = { user = 'me' }", "needs a `password`"),
             ("auth = { password = 'pa55' }", "needs a `user`"),
-            ("auth = {}", "needs one of `user`, `bearer` or `api_key`"),
+            ("auth = {}", "needs one of `user`, `bearer`, `api_key` or `aws`"),
             ("auth = { user = 'me', password = 'pa55', bearer = 'pa55' }", "only one of"),
             ("auth = { bearer = 'pa55', api_key = 'pa55' }", "only one of"),
             ("auth = { bearer = '' }", ""),
@@ -145,7 +188,7 @@ mod tests {
     #[test]
     fn an_api_key_is_only_for_those_who_have_them() {
         let (section, diagnostics) = Section::from_text("[[output]] x", "auth = { api_key = 'pa55' }");
-        assert!(Auth::read(&section, false).is_err());
+        assert!(Auth::read(&section, Ways::default()).is_err());
         assert!(section.finish().is_err());
         assert!(!diagnostics.render(false).contains("pa55\""));
     }

@@ -4,14 +4,16 @@ use std::cell::RefCell;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Method, redirect};
+use bytes::Bytes;
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Method, Url, redirect};
 
 use super::answer::Answer;
 use super::buffer::{Buffer, Buffers};
 use super::endpoint::{Endpoint, Endpoints};
 use super::failure::Failure;
 use super::settings::ClientSettings;
+use super::sign::{Sign, Signable};
 use super::tls::Tls;
 use crate::compress::{Compression, Compressor};
 use crate::input::StartError;
@@ -36,6 +38,14 @@ pub struct Client {
     pub(super) compression: Compression,
     pub(super) compressor: RefCell<Compressor>,
     pub(super) ledger: Arc<OutputLedger>,
+    signer: Option<Signer>,
+}
+
+/// Who signs, and the headers of every request, which it sees too.
+#[derive(Clone, Debug)]
+struct Signer {
+    sign: Arc<dyn Sign>,
+    headers: HeaderMap,
 }
 
 /// A request with a body.
@@ -53,6 +63,13 @@ pub struct Request<'a> {
     pub limit: usize,
 }
 
+/// A request as every attempt sends it.
+struct Outgoing {
+    method: Method,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
 // === impl Client ===
 
 impl Client {
@@ -64,6 +81,9 @@ impl Client {
     /// Sets up one that speaks HTTP/2 and nothing else, for gRPC ([`Client::call`]): all requests to a host share
     /// one connection, which is asked now and then whether it is still there.
     pub fn http2(settings: ClientSettings, ledger: Arc<OutputLedger>) -> Result<Self, StartError> {
+        if settings.signer.is_some() {
+            return Err(StartError("requests over gRPC are not signed".to_owned()));
+        }
         Self::build(settings, ledger, |builder| {
             builder
                 .http2_prior_knowledge()
@@ -78,10 +98,12 @@ impl Client {
         ledger: Arc<OutputLedger>,
         protocol: fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
     ) -> Result<Self, StartError> {
-        let ClientSettings { endpoints, headers, tls, timeout, compression } = settings;
+        let ClientSettings { endpoints, headers, tls, timeout, compression, signer } = settings;
         install_provider();
         let own_content_type = headers.contains_key(CONTENT_TYPE);
-        let https = endpoints.iter().any(Endpoint::is_https);
+        let signer = signer.map(|sign| Signer { sign, headers: headers.clone() });
+        // Without any, each request says where it goes.
+        let https = endpoints.is_empty() || endpoints.iter().any(Endpoint::is_https);
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("suiro/", env!("CARGO_PKG_VERSION")))
             .default_headers(headers)
@@ -108,6 +130,7 @@ impl Client {
             compression,
             compressor: RefCell::new(Compressor::new(compression)),
             ledger,
+            signer,
         })
     }
 
@@ -122,6 +145,7 @@ impl Client {
             compression: self.compression,
             compressor: RefCell::new(Compressor::new(self.compression)),
             ledger: self.ledger.clone(),
+            signer: self.signer.clone(),
         }
     }
 
@@ -137,31 +161,16 @@ impl Client {
 
     /// Sends a request and reads the answer. Of several endpoints, the next is tried as long as nothing was sent.
     pub async fn send(&self, request: Request<'_>) -> Result<Answer, Failure> {
-        let Request { method, body, content_type, header, limit } = request;
-        let (body, encoding) = self.compress(body);
-        let body = body.into_bytes();
+        let limit = request.limit;
+        let outgoing = self.prepare(request);
         let mut failure = None;
         for at in self.endpoints.order() {
-            add(&self.ledger.bytes, body.len());
-            let mut headers = HeaderMap::with_capacity(4);
-            if !self.own_content_type {
-                headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-            }
-            if let Some(encoding) = encoding {
-                headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
-            }
-            if let Some((name, value)) = header {
-                headers.insert(name, value.clone());
-            }
-            let url = self.endpoints.url(at).clone();
-            let sent = self.http.request(method.clone(), url).headers(headers).body(body.clone()).send().await;
-            match sent {
-                Ok(response) => {
+            match self.attempt(self.endpoints.url(at).clone(), &outgoing, limit).await {
+                Ok(answer) => {
                     self.endpoints.note(at, true);
-                    return Ok(Answer::read(response, limit).await);
+                    return Ok(answer);
                 }
                 Err(error) => {
-                    let error = Failure::new(error);
                     self.endpoints.note(at, false);
                     if !error.unsent {
                         return Err(error);
@@ -173,12 +182,63 @@ impl Client {
         Err(failure.unwrap_or_else(Failure::no_endpoint))
     }
 
+    /// Sends a request to `url`, which need not be one of the endpoints, with more headers.
+    pub async fn send_to(
+        &self,
+        url: Url,
+        request: Request<'_>,
+        headers: impl IntoIterator<Item = (HeaderName, HeaderValue)>,
+    ) -> Result<Answer, Failure> {
+        let limit = request.limit;
+        let mut outgoing = self.prepare(request);
+        for (name, value) in headers {
+            outgoing.headers.insert(name, value);
+        }
+        self.attempt(url, &outgoing, limit).await
+    }
+
     /// Asks for what is at `url`, which need not be one of the endpoints.
     pub async fn get(&self, url: &Endpoint, limit: usize) -> Result<Answer, Failure> {
-        match self.http.get(url.url().clone()).send().await {
-            Ok(response) => Ok(Answer::read(response, limit).await),
-            Err(error) => Err(Failure::new(error)),
+        let outgoing = Outgoing { method: Method::GET, headers: HeaderMap::new(), body: Bytes::new() };
+        self.attempt(url.url().clone(), &outgoing, limit).await
+    }
+
+    /// Compresses the body and writes the headers.
+    fn prepare(&self, request: Request<'_>) -> Outgoing {
+        let Request { method, body, content_type, header, limit: _ } = request;
+        let (body, encoding) = self.compress(body);
+        let mut headers = HeaderMap::with_capacity(8);
+        if !self.own_content_type {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         }
+        if let Some(encoding) = encoding {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
+        }
+        if let Some((name, value)) = header {
+            headers.insert(name, value.clone());
+        }
+        Outgoing { method, headers, body: body.into_bytes() }
+    }
+
+    /// One attempt: signed, if that is asked for, sent, answered.
+    async fn attempt(&self, url: Url, outgoing: &Outgoing, limit: usize) -> Result<Answer, Failure> {
+        let Outgoing { method, headers, body } = outgoing;
+        let mut headers = headers.clone();
+        if let Some(signer) = &self.signer {
+            let added = signer.sign(method, &url, &headers, body).await?;
+            headers.extend(added);
+        }
+        add(&self.ledger.bytes, body.len());
+        let mut request = self.http.request(method.clone(), url).headers(headers);
+        if method != Method::GET {
+            request = request.body(body.clone());
+        }
+        let response = request.send().await.map_err(Failure::new)?;
+        let answer = Answer::read(response, limit).await;
+        if let Some(signer) = &self.signer {
+            signer.sign.answered(&answer);
+        }
+        Ok(answer)
     }
 
     fn compress(&self, plain: Buffer) -> (Buffer, Option<&'static str>) {
@@ -186,6 +246,18 @@ impl Client {
         let mut packed = self.buffers.take();
         let done = self.compressor.borrow_mut().compress(plain.body(), &mut packed.bytes);
         if done { (packed, Some(encoding)) } else { (plain, None) }
+    }
+}
+
+// === impl Signer ===
+
+impl Signer {
+    async fn sign(&self, method: &Method, url: &Url, headers: &HeaderMap, body: &[u8]) -> Result<HeaderMap, Failure> {
+        let mut all = self.headers.clone();
+        for (name, value) in headers {
+            all.insert(name, value.clone());
+        }
+        self.sign.sign(Signable { method, url, headers: &all, body }).await
     }
 }
 

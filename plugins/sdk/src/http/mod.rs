@@ -10,6 +10,7 @@
 //!   should be written down.
 //! - HTTP/1.1 with kept connections, `TCP_NODELAY`. One delivery is one request; multiplexing would buy nothing. gRPC has
 //!   HTTP/2 ([`Client::http2`]).
+//! - What signs requests ([`Sign`]) sees them as they are sent: behind compression, with the URL of this attempt.
 //! - A body is built in a [`Buffer`] whose memory goes round, and is handed to the socket as it stands there.
 //! - TLS is rustls with ring. Trust is the system's (its certificates are read when the first `https` client is made), or
 //!   `tls.ca_file` and nothing else. Plain `http` loads no certificates.
@@ -39,6 +40,7 @@ mod judge;
 mod relay;
 mod retry_after;
 mod settings;
+mod sign;
 #[cfg(any(test, feature = "test-kit"))]
 pub mod test_kit;
 mod tls;
@@ -49,7 +51,7 @@ mod tests;
 mod tls_tests;
 
 pub use self::answer::{Answer, EXCERPT, excerpt};
-pub use self::auth::Auth;
+pub use self::auth::{Auth, Ways};
 pub use self::buffer::{Buffer, Buffers};
 pub use self::client::{Client, Request};
 pub use self::endpoint::{Endpoint, Endpoints};
@@ -60,6 +62,7 @@ pub use self::judge::{judge, set_apart, verdicts};
 pub use self::relay::Relay;
 pub use self::retry_after::retry_after;
 pub use self::settings::{ClientSettings, Offer};
+pub use self::sign::{Sign, Signable, Signing};
 pub use self::tls::Tls;
 pub(crate) use self::tls::read_file;
 

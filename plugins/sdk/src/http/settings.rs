@@ -1,11 +1,13 @@
 //! The settings every HTTP output has: `url`, `auth`, `tls`, `headers`, `timeout`, `compression`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 
-use super::auth::Auth;
+use super::auth::{Auth, Ways};
 use super::endpoint::Endpoint;
+use super::sign::Sign;
 use super::tls::Tls;
 use crate::compress::Compression;
 use crate::settings::{Reported, Secret, Section};
@@ -28,7 +30,7 @@ pub struct Offer {
 /// | setting | default | |
 /// | --- | --- | --- |
 /// | `url` | | where requests go |
-/// | `auth` | none | `{ user, password }`, `{ bearer }`, or `{ api_key }` where the system has such |
+/// | `auth` | none | `{ user, password }`, `{ bearer }`, `{ aws = { service, … } }`, or `{ api_key }` where the system has such |
 /// | `tls` | the system's trust | see [`Tls`] |
 /// | `headers` | none | sent with every request; values may be secrets |
 /// | `timeout` | 30s | for one request, its answer included |
@@ -45,6 +47,8 @@ pub struct ClientSettings {
     pub timeout: Duration,
     /// Of request bodies.
     pub compression: Compression,
+    /// Who signs each request, where `auth` says so.
+    pub signer: Option<Arc<dyn Sign>>,
 }
 
 /// Headers the client writes itself.
@@ -85,7 +89,8 @@ impl ClientSettings {
         let headers = read_headers(settings);
         let timeout = read_timeout(settings);
         let compression = if compression { Compression::read(settings) } else { Compression::None };
-        Ok(ClientSettings { endpoints: Vec::new(), headers: headers?, tls: tls?, timeout, compression })
+        let (tls, headers) = (tls?, headers?);
+        Ok(ClientSettings { endpoints: Vec::new(), headers, tls, timeout, compression, signer: None })
     }
 
     fn read_as(
@@ -106,7 +111,7 @@ impl ClientSettings {
             },
             Some(value) => value.read().map(|endpoint| vec![endpoint]),
         };
-        let auth = Auth::read(settings, offer.api_key);
+        let auth = Auth::read(settings, Ways { api_key: offer.api_key, aws: true });
         let tls = Tls::read(settings);
         let headers = read_headers(settings);
         let timeout = read_timeout(settings);
@@ -118,13 +123,15 @@ impl ClientSettings {
             let help = format!("write https:// in `{key}`, or leave `tls` out");
             return Err(settings.error_at("tls", message, help));
         }
-        if let Some(value) = auth.as_ref().and_then(Auth::header)
-            && headers.insert(AUTHORIZATION, value).is_some()
-        {
+        if auth.is_some() && headers.contains_key(AUTHORIZATION) {
             let message = "both `auth` and the header `Authorization` are set";
             return Err(settings.error_at("auth", message, "leave one of them out"));
         }
-        Ok(ClientSettings { endpoints, headers, tls, timeout, compression })
+        if let Some(value) = auth.as_ref().and_then(Auth::header) {
+            headers.insert(AUTHORIZATION, value);
+        }
+        let signer = auth.as_ref().and_then(Auth::signer);
+        Ok(ClientSettings { endpoints, headers, tls, timeout, compression, signer })
     }
 
     /// The same with `path` behind the path of each URL.

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use suiro_sdk::http::header::{AUTHORIZATION, HeaderMap};
-use suiro_sdk::http::{Auth, Tls, Url, is_loopback};
+use suiro_sdk::http::{Auth, Tls, Url, Ways, is_loopback};
 use suiro_sdk::settings::{Reported, Section, Value};
 
 use self::oci::Registry;
@@ -67,7 +67,7 @@ impl Remote {
 
     /// Reads `module`, which is one, and the settings such have.
     pub(crate) fn read(section: &Section, module: &Value, wanted: Wanted) -> Result<Remote, Reported> {
-        let auth = Auth::read(section, false);
+        let auth = Auth::read(section, Ways::default());
         let tls = Tls::read(section);
         let patience = section.within("fetch_timeout", Duration::from_millis(100)..=Duration::from_secs(3600));
         let text = module.text("the path of a .wasm file")?;
