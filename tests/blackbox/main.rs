@@ -37,6 +37,8 @@ mod wasm;
 mod wasm_command;
 #[cfg(feature = "wasm")]
 mod wasm_filters;
+#[cfg(feature = "aws")]
+mod xray_input;
 
 /// How long anything may take before the test fails: far longer than it does.
 pub(crate) const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);

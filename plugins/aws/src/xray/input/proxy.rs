@@ -94,8 +94,7 @@ impl Proxy {
         let endpoint = self.account.endpoint(Service::XRAY).await.map_err(|error| unreachable(error.to_string()))?;
         let url = target(endpoint, &request.path, request.query.as_deref());
         let mut headers = passed_on(&request.headers);
-        let signed = signed(&headers);
-        let signable = Signable { method: &request.method, url: &url, headers: &signed, body: &body };
+        let signable = Signable { method: &request.method, url: &url, headers: &headers, body: &body };
         let signature = self.account.sign(Service::XRAY.signing, signable).await;
         headers.extend(signature.map_err(|error| unreachable(error.to_string()))?);
         let sent = self.relay.send(request.method.clone(), url, headers, body, MAX_ANSWER).await;
@@ -149,13 +148,6 @@ fn passed_on(headers: &HeaderMap) -> HeaderMap {
         passed.remove(name);
     }
     passed
-}
-
-/// Those that are signed: whoever is on the way may change the others.
-fn signed(headers: &HeaderMap) -> HeaderMap {
-    let is_signed = |name: &HeaderName| name == header::CONTENT_TYPE || name.as_str().starts_with("x-amz");
-    let headers = headers.iter().filter(|(name, _)| is_signed(name));
-    headers.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// Without those of the connection, and those that `Connection` names.
@@ -219,6 +211,5 @@ mod tests {
             passed,
             headers(&[("content-type", "application/json"), ("x-amzn-trace-id", "Root=1"), ("user-agent", "sdk")])
         );
-        assert_eq!(signed(&passed), headers(&[("content-type", "application/json"), ("x-amzn-trace-id", "Root=1")]));
     }
 }

@@ -28,7 +28,7 @@ const MAX_BURST: usize = 256 << 10;
 /// What the system is asked to keep, unless it is set.
 const RECEIVE_BUFFER: usize = 4 << 20;
 /// How often who reads looks whether it shall end.
-const LOOK_UP: Duration = Duration::from_millis(100);
+const LOOK_UP: Duration = Duration::from_millis(200);
 /// After that long something that went wrong is worth another line in the log.
 const SAY_AGAIN: Duration = Duration::from_secs(60);
 /// Of a datagram that is none, so much is shown.
@@ -109,6 +109,12 @@ impl Socket {
             );
         }
         Ok(Socket { socket, address, buffer })
+    }
+
+    /// Where it listens, the port included if the system chose it.
+    #[cfg(test)]
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Takes segments until what is returned first is dropped. The second ends with it, or with a panic.
