@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 
 use serde_json::{Value, json};
-use suiro_test_servers::Sink;
+use suiro_test_servers::Aws;
 
 use crate::PATIENCE;
 use crate::agent::{Running, Site};
@@ -113,35 +113,87 @@ fn segments_pass_through_as_they_came() {
     }
 }
 
+/// Settings of an account that the server knows.
+fn account(aws: &Aws) -> String {
+    format!(
+        "region = 'eu-central-1'\nendpoint = '{}'\n\
+         credentials = {{ access_key_id = 'AKIDSUIROTEST', secret_access_key = 'suiro-secret' }}\n",
+        aws.url()
+    )
+}
+
 #[test]
-fn requests_are_signed_or_answered_by_local_rules() {
-    let sink = Sink::start().expect("a server");
-    let account = "region = 'eu-central-1'\n\
-         credentials = { access_key_id = 'AKIDSUIROTEST', secret_access_key = 'suiro-secret' }";
-    let proxy = site(&format!("udp = false\ntcp = '127.0.0.1:0'\nendpoint = '{}'\n{account}", sink.url()), "");
-    let agent = proxy.start();
+fn in_the_daemons_place() {
+    let aws = Aws::start().expect("a server");
+    for format in ["segments", "spans"] {
+        let site = Site::new(&format!(
+            "[[input]]\nname = 'in'\ntype = 'xray'\nudp = '127.0.0.1:0'\ntcp = false\nformat = '{format}'\n\
+             [[output]]\nname = 'out'\ntype = 'xray'\n{}",
+            account(&aws)
+        ));
+        let agent = site.start();
+        let client = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        client.send_to(format!("{HEADER}{SEGMENT}").as_bytes(), address(&agent, "takes segments")).expect("it is sent");
+        let count = if format == "spans" { 2 } else { 1 };
+        agent.wait_for_ledger("all of it is delivered", |ledger| ledger.output("out", "delivered") == count);
+        agent.stop().all_well();
+    }
+    let segments = aws.taken().segments;
+    assert_eq!(segments[0].document, SEGMENT);
+    let sent: Value = serde_json::from_str(SEGMENT).expect("JSON");
+    let [shop, s3] = [&segments[1], &segments[2]].map(|segment| -> Value {
+        serde_json::from_str(&segment.document).expect("JSON")
+    });
+    for key in ["id", "name", "trace_id", "http", "annotations"] {
+        assert_eq!(shop[key], sent[key], "{key}");
+    }
+    let call = &sent["subsegments"][0];
+    for key in ["id", "name", "namespace", "fault"] {
+        assert_eq!(s3[key], call[key], "{key}");
+    }
+    assert_eq!(s3["aws"]["operation"], "GetObject");
+    assert_eq!((&s3["type"], &s3["parent_id"]), (&json!("subsegment"), &sent["id"]));
+}
+
+#[test]
+fn requests_for_rules_are_signed() {
+    let aws = Aws::start().expect("a server");
+    let site = site(&format!("udp = false\ntcp = '127.0.0.1:0'\n{}", account(&aws)), "");
+    let agent = site.start();
     let tcp = address(&agent, "listens");
-    assert_eq!(post(tcp, "/GetSamplingRules", "{\"NextToken\":null}"), (200, "ok".to_owned()));
-    let bodies = sink.bodies();
-    assert_eq!((bodies[0].path.as_str(), bodies[0].bytes.as_slice()), ("/GetSamplingRules", &b"{\"NextToken\":null}"[..]));
-    let header = |name: &str| bodies[0].headers.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str());
-    let authorization = header("authorization").expect("it is signed");
-    assert!(authorization.contains("AKIDSUIROTEST/") && authorization.contains("/eu-central-1/xray/"), "{authorization}");
-    assert_eq!(header("connection"), None);
-    // X-Ray is gone.
-    drop(sink);
+    let (status, body) = post(tcp, "/GetSamplingRules", "{\"NextToken\":null}");
+    assert!(status == 200 && body.contains("\"RuleName\":\"Default\""), "{status} {body}");
+    let report = "{\"SamplingStatisticsDocuments\":[{\"RuleName\":\"Default\",\"ClientID\":\"0123456789abcdef01234567\",\
+                  \"Timestamp\":1795364943,\"RequestCount\":9,\"SampledCount\":2,\"BorrowCount\":0}]}";
+    let (status, body) = post(tcp, "/SamplingTargets", report);
+    assert!(status == 200 && body.contains("\"ReservoirQuota\":1"), "{status} {body}");
+    assert_eq!((aws.calls_of("GetSamplingRules"), aws.taken().sampling_statistics.len()), (1, 1));
+    // What X-Ray refuses is the sender's to know.
     let (status, body) = post(tcp, "/SamplingTargets", "{}");
-    assert_eq!(status, 502);
+    assert!(status == 400 && body.contains("SamplingStatisticsDocuments"), "{status} {body}");
+    aws.remove_key("AKIDSUIROTEST");
+    let (status, body) = post(tcp, "/GetSamplingRules", "{}");
+    assert!((400..=403).contains(&status) && body.contains("UnrecognizedClientException"), "{status} {body}");
+    agent.wait_for("it says so", |agent| agent.stderr().contains("X-Ray refused a request"));
+    assert_eq!(agent.ledger().input("in", "turned_away"), 0);
+    // X-Ray is gone.
+    drop(aws);
+    let (status, body) = post(tcp, "/SamplingTargets", "{}");
+    assert_eq!(status, 502, "{body}");
     assert!(body.contains("the agent could not ask X-Ray"), "{body}");
     agent.wait_for_ledger("it is counted", |ledger| ledger.input("in", "turned_away") == 1);
     agent.stop().all_well();
+}
 
-    let local = site("udp = false\ntcp = '127.0.0.1:0'\nsampling = 'local'\nsampling_rules = 'rules.json'", "");
-    local.write("rules.json", r#"{"version":2,"default":{"fixed_target":1,"rate":0.05}}"#);
-    let agent = local.start();
+#[test]
+fn rules_of_a_file_are_answered_here() {
+    let site = site("udp = false\ntcp = '127.0.0.1:0'\nsampling = 'local'\nsampling_rules = 'rules.json'", "");
+    site.write("rules.json", r#"{"version":2,"default":{"fixed_target":1,"rate":0.05}}"#);
+    let agent = site.start();
     let tcp = address(&agent, "listens");
     let (status, body) = post(tcp, "/GetSamplingRules", "{}");
     assert!(status == 200 && body.contains("\"RuleName\":\"Default\""), "{body}");
+    assert_eq!(post(tcp, "/SamplingTargets", "").0, 400);
     agent.stop().all_well();
 }
 

@@ -95,7 +95,7 @@ impl Caller {
         self.client.send_to(url, Request { method, body, content_type, header: None, limit }, headers).await
     }
 
-    async fn url(&self, path: &str) -> Result<Url, AccountError> {
+    pub(super) async fn url(&self, path: &str) -> Result<Url, AccountError> {
         let endpoint = self.account.endpoint(self.service).await?;
         let mut text = format!("{}://", endpoint.scheme());
         if let Some(prefix) = &self.host_prefix {

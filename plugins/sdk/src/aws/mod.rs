@@ -33,6 +33,8 @@ mod service;
 mod settings;
 mod sign;
 mod surroundings;
+#[cfg(test)]
+mod tests;
 
 pub use self::account::Account;
 pub use self::answer::{ServiceError, judge};

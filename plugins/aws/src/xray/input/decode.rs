@@ -16,10 +16,10 @@ use suiro_sdk::spans::Spans;
 
 use super::attributes;
 use super::exceptions::{self, Language};
-use super::id::{SpanId, TraceId};
 use super::resource::{self, Scopes};
 use super::segment::{Members, Segment, Wrong};
 use crate::xray::SEGMENT;
+use crate::xray::ids::{SegmentId, TraceId};
 
 /// What SDKs write before a document, letter for letter.
 const HEADERS: [&[u8]; 2] = [br#"{"format":"json","version":1}"#, br#"{"format": "json", "version": 1}"#];
@@ -85,7 +85,7 @@ struct Target<'t, 's> {
 #[derive(Clone, Copy)]
 struct Head<'h> {
     trace: TraceId,
-    id: SpanId,
+    id: SegmentId,
     name: Option<&'h str>,
     start: Option<i64>,
     end: Option<i64>,
@@ -247,7 +247,7 @@ fn write_span(
     write(batch, head, place, |record| {
         record.put_text(Key::Name("kind"), segment.kind())?;
         if let Some(parent) = segment.parent {
-            record.put_text(Key::Name("parent_span_id"), parent.as_str())?;
+            record.put_text(Key::Name("parent_span_id"), parent.digits().as_str())?;
         }
         let cause = segment.members.cause;
         if segment.is_error() {
@@ -278,8 +278,8 @@ fn write(
 ) -> Result<Row, EditError> {
     let read_at = batch.read_at;
     let mut header = batch.assemble()?;
-    header.put_text(Key::Name("trace_id"), head.trace.as_str())?;
-    header.put_text(Key::Name("span_id"), head.id.as_str())?;
+    header.put_text(Key::Name("trace_id"), head.trace.digits().as_str())?;
+    header.put_text(Key::Name("span_id"), head.id.digits().as_str())?;
     let header = header.finish(None)?;
     let mut record = batch.assemble()?;
     if let Some(name) = head.name {

@@ -2,8 +2,8 @@
 
 use suiro_record::{Assembly, EditError, Key, Kind, NodeRef};
 
-use super::id::{SpanId, TraceId};
 use super::map::LazyMap;
+use crate::xray::ids::{SegmentId, TraceId};
 
 /// Writes `links`. One without the ids of a segment leads nowhere, and is left out.
 pub(crate) fn write(record: &mut Assembly<'_>, links: NodeRef<'_>) -> Result<(), EditError> {
@@ -14,8 +14,8 @@ pub(crate) fn write(record: &mut Assembly<'_>, links: NodeRef<'_>) -> Result<(),
     record.open_list(Key::Name("links"))?;
     for (link, trace, span) in found {
         record.open_map(Key::Item)?;
-        record.put_text(Key::Name("trace_id"), trace.as_str())?;
-        record.put_text(Key::Name("span_id"), span.as_str())?;
+        record.put_text(Key::Name("trace_id"), trace.digits().as_str())?;
+        record.put_text(Key::Name("span_id"), span.digits().as_str())?;
         let attributes = link.children().filter(|member| member.key() == Some("attributes"));
         let mut map = LazyMap::new(record, "attributes");
         for member in attributes.flat_map(NodeRef::children).filter(|member| member.key().is_some()) {
@@ -28,7 +28,7 @@ pub(crate) fn write(record: &mut Assembly<'_>, links: NodeRef<'_>) -> Result<(),
     Ok(())
 }
 
-fn ids(link: NodeRef<'_>) -> Option<(NodeRef<'_>, TraceId, SpanId)> {
+fn ids(link: NodeRef<'_>) -> Option<(NodeRef<'_>, TraceId, SegmentId)> {
     let text = |name: &str| link.children().find(|member| member.key() == Some(name))?.as_str();
-    Some((link, TraceId::read(&text("trace_id")?)?, SpanId::read(&text("id")?)?))
+    Some((link, TraceId::parse(&text("trace_id")?)?, SegmentId::parse(&text("id")?)?))
 }

@@ -54,7 +54,6 @@ mod api;
 mod attributes;
 mod decode;
 mod exceptions;
-mod id;
 mod links;
 mod map;
 mod proxy;

@@ -177,7 +177,7 @@ fn part(resource: &mut Attributes, part: NodeRef<'_>, names: &[(&str, &str)], pr
         let key = member.key().unwrap_or_default();
         match names.iter().find(|(name, _)| *name == key) {
             Some((_, attribute)) => put(resource, attribute, text(member)),
-            None => put(resource, &format!("{prefix}.{key}"), member.to_value()),
+            None => put(resource, &format!("{prefix}.{key}"), plain(member)),
         }
     }
 }
@@ -213,7 +213,7 @@ fn sdk(resource: &mut Attributes, xray: NodeRef<'_>) {
             "sdk_version" => put(resource, "telemetry.sdk.version", text(member)),
             // Of the request, not of the service.
             "sampling_rule_name" => {}
-            key => put(resource, &format!("aws.xray.{key}"), member.to_value()),
+            key => put(resource, &format!("aws.xray.{key}"), plain(member)),
         }
     }
 }
@@ -222,7 +222,21 @@ fn sdk(resource: &mut Attributes, xray: NodeRef<'_>) {
 fn text(member: NodeRef<'_>) -> Value {
     match member.kind() {
         Kind::Number => Value::Str(member.number_text().unwrap_or_default().to_owned()),
-        _ => member.to_value(),
+        _ => plain(member),
+    }
+}
+
+/// Texts, numbers and booleans as they are, lists and maps as JSON in a text: as of attributes.
+fn plain(member: NodeRef<'_>) -> Value {
+    let is_number = || member.as_f64().is_some_and(f64::is_finite);
+    match member.kind() {
+        Kind::String | Kind::Bool => member.to_value(),
+        Kind::Number if is_number() => member.to_value(),
+        _ => {
+            let mut json = Vec::new();
+            member.write_json(&mut json);
+            Value::Str(String::from_utf8_lossy(&json).into_owned())
+        }
     }
 }
 

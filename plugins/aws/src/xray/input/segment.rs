@@ -7,8 +7,8 @@ use std::borrow::Cow;
 use smallvec::SmallVec;
 use suiro_record::{Kind, NodeRef};
 
-use super::id::{SpanId, TraceId};
 use super::seconds::nanoseconds;
+use crate::xray::ids::{SegmentId, TraceId};
 
 /// What is wrong with a document.
 pub(crate) type Wrong = String;
@@ -17,8 +17,8 @@ pub(crate) type Wrong = String;
 #[derive(Debug)]
 pub(crate) struct Segment<'d> {
     pub(crate) trace: TraceId,
-    pub(crate) id: SpanId,
-    pub(crate) parent: Option<SpanId>,
+    pub(crate) id: SegmentId,
+    pub(crate) parent: Option<SegmentId>,
     pub(crate) is_subsegment: bool,
     pub(crate) name: Cow<'d, str>,
     /// Nanoseconds since 1970.
@@ -76,7 +76,7 @@ pub(crate) struct Members<'d> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Enclosing {
     pub(crate) trace: TraceId,
-    pub(crate) id: SpanId,
+    pub(crate) id: SegmentId,
 }
 
 // === impl Members ===
@@ -121,11 +121,11 @@ impl<'d> Members<'d> {
     }
 
     pub(crate) fn trace(&self) -> Result<TraceId, Wrong> {
-        read_id(self.trace_id, "trace_id", TraceId::read, "1-8 digits-24 digits")
+        read_id(self.trace_id, "trace_id", TraceId::parse, "1-8 digits-24 digits")
     }
 
-    pub(crate) fn id(&self) -> Result<SpanId, Wrong> {
-        read_id(self.id, "id", SpanId::read, "16 hexadecimal digits")
+    pub(crate) fn id(&self) -> Result<SegmentId, Wrong> {
+        read_id(self.id, "id", SegmentId::parse, "16 hexadecimal digits")
     }
 
     pub(crate) fn name(&self) -> Option<Cow<'d, str>> {
@@ -161,7 +161,7 @@ impl<'d> Segment<'d> {
             Some(Enclosing { trace, id }) => (trace, Some(id)),
             None => {
                 let parent = members.parent_id.map(|parent| {
-                    read_id(Some(parent), "parent_id", SpanId::read, "16 hexadecimal digits")
+                    read_id(Some(parent), "parent_id", SegmentId::parse, "16 hexadecimal digits")
                 });
                 (members.trace()?, parent.transpose()?)
             }
