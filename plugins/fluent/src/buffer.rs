@@ -118,8 +118,7 @@ impl Buffer {
         }
         // What is broken behind the messages that are not is found again when they are gone.
         let start = self.scanner.start();
-        let mut rest = Vec::with_capacity((self.bytes.len() - start).max(SMALL));
-        rest.extend_from_slice(&self.bytes[start..]);
+        let rest = self.bytes[start..].to_vec();
         let bytes = std::mem::replace(&mut self.bytes, rest);
         self.scanner.rebase();
         self.allowed = BASE;

@@ -32,7 +32,7 @@ pub struct Burst {
     /// Where each message ends, and how many are read.
     ends: Vec<usize>,
     done: usize,
-    /// Bytes a message may have once it is decompressed.
+    /// Bytes a message may have, as it came and decompressed.
     limit: usize,
     /// Where the next bytes stand that are decompressed.
     next_base: u64,
@@ -85,6 +85,9 @@ pub enum BurstError {
     /// It is no message.
     #[error(transparent)]
     Message(#[from] MessageError),
+    /// It is larger than it may be.
+    #[error("a message is larger than {0} bytes: raise `max_message`, or have its sender send less at once")]
+    TooLarge(usize),
     /// Its events can't be decompressed.
     #[error("its events can't be decompressed: {0}")]
     Decompress(#[from] DecompressError),
@@ -103,8 +106,8 @@ enum Step {
 // === impl Burst ===
 
 impl Burst {
-    /// The messages in `bytes`, which end at `ends`. They begin at `base` of the source; what a message is once it is
-    /// decompressed may have `limit` bytes.
+    /// The messages in `bytes`, which end at `ends`. They begin at `base` of the source; a message may have `limit` bytes, and
+    /// as many once it is decompressed.
     pub fn new(mut bytes: Vec<u8>, ends: Vec<usize>, base: u64, limit: usize) -> Self {
         bytes.truncate(ends.last().copied().unwrap_or(0));
         let next_base = base + bytes.len() as u64;
@@ -187,10 +190,13 @@ impl Burst {
     }
 
     /// The next message, if there is one; `None` within: a heartbeat.
-    fn peek(&self) -> Option<Result<Option<Message>, MessageError>> {
+    fn peek(&self) -> Option<Result<Option<Message>, BurstError>> {
         let end = *self.ends.get(self.done)?;
         let start = self.done.checked_sub(1).map_or(0, |before| self.ends[before]);
-        Some(Message::read(&self.wire.bytes, start..end))
+        if end - start > self.limit {
+            return Some(Err(BurstError::TooLarge(self.limit)));
+        }
+        Some(Message::read(&self.wire.bytes, start..end).map_err(BurstError::from))
     }
 
     fn accept(&mut self, message: &Message) {

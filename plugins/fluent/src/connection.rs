@@ -28,8 +28,8 @@ const MAX_TAGS: usize = 256;
 const SENDING: Duration = Duration::from_secs(10);
 /// For those who have sent all they had, and when the agent stops: longer than queues need.
 const LAST_ANSWERS: Duration = Duration::from_secs(30);
-/// When the agent stops: what has come already is read, which takes no longer.
-const LAST_BYTES: Duration = Duration::from_millis(20);
+/// When the agent stops: who has come already, and what, is taken, which takes no longer.
+pub(crate) const LAST_BYTES: Duration = Duration::from_millis(20);
 /// After that long something that went wrong is worth another line in the log.
 const SAY_AGAIN: Duration = Duration::from_secs(60);
 /// A message that did not come to its end.
@@ -53,12 +53,13 @@ pub(crate) struct Terms {
 #[derive(Debug)]
 pub(crate) struct Closing {
     pub(crate) told: watch::Sender<bool>,
-    /// Connections that may still hand something over.
+    /// Listeners and connections that may still hand something over.
     busy: AtomicUsize,
 }
 
 /// Counted among [`Closing`]'s as long as it lives.
-struct Busy(Arc<Closing>);
+#[derive(Debug)]
+pub(crate) struct Busy(Arc<Closing>);
 
 /// Why a connection ends before its client wants to.
 #[derive(Debug, thiserror::Error)]
@@ -83,7 +84,15 @@ enum Ended {
 struct Tags {
     terms: Arc<Terms>,
     origin: Arc<Origin>,
-    known: HashMap<Box<[u8]>, (Arc<str>, Arc<Scope>)>,
+    known: HashMap<Box<[u8]>, Tag>,
+}
+
+/// What is made of a tag that was sent.
+struct Tag {
+    /// What routes its records.
+    tag: Arc<str>,
+    /// What they know of it.
+    scope: Arc<Scope>,
 }
 
 /// A connection.
@@ -115,8 +124,7 @@ async fn answered(tickets: Vec<Ticket>, acks: Vec<u8>, ack: Ack) -> Result<Vec<u
 }
 
 /// Serves a connection to its end.
-pub(crate) async fn serve(terms: Arc<Terms>, stream: impl AsyncRead + AsyncWrite, peer: &str) {
-    let busy = Busy::new(&terms.closing);
+pub(crate) async fn serve(terms: Arc<Terms>, stream: impl AsyncRead + AsyncWrite, peer: &str, busy: Busy) {
     let (input, output) = tokio::io::split(stream);
     tokio::pin!(input, output);
     let tags = Tags { terms: terms.clone(), origin: terms.desk.origin(), known: HashMap::new() };
@@ -280,8 +288,8 @@ impl Terms {
     /// Counts and says why a connection ended.
     fn complain(&self, ended: &Ended, peer: &str) {
         let reason = match ended {
+            Ended::Read(ReadError::TooLarge(_)) | Ended::Refused(BurstError::TooLarge(_)) => Some(Reason::TOO_LARGE),
             Ended::Read(ReadError::Broken(_)) | Ended::Refused(_) => Some(Reason::MALFORMED),
-            Ended::Read(ReadError::TooLarge(_)) => Some(Reason::TOO_LARGE),
             Ended::Read(ReadError::Timeout | ReadError::Incomplete) => Some(INCOMPLETE),
             Ended::Unauthorized(_) => Some(Reason::UNAUTHORIZED),
             Ended::Read(ReadError::Io(_)) | Ended::Io(_) | Ended::Unread | Ended::Unanswered(_) | Ended::Stopped => {
@@ -334,7 +342,7 @@ impl Closing {
 }
 
 impl Busy {
-    fn new(closing: &Arc<Closing>) -> Self {
+    pub(crate) fn new(closing: &Arc<Closing>) -> Self {
         closing.busy.fetch_add(1, SeqCst);
         Busy(closing.clone())
     }
@@ -358,16 +366,16 @@ impl Tags {
             let made = self.make(sent);
             self.known.insert(sent.into(), made);
         }
-        let (tag, scope) = &self.known[sent];
+        let Tag { tag, scope } = &self.known[sent];
         self.terms.desk.tagged(tag.clone(), scope.clone(), Signal::Logs)
     }
 
-    fn make(&self, sent: &[u8]) -> (Arc<str>, Arc<Scope>) {
+    fn make(&self, sent: &[u8]) -> Tag {
         let sent = String::from_utf8_lossy(sent);
         let scope = Arc::new(Scope::new(self.origin.clone()).with(TAG, &*sent));
         let name = self.terms.desk.name();
         // That the template can be rendered was seen at the start; what renders as nothing matches nothing.
         let tag = tag::render(&self.terms.tag, &scope).ok().filter(|tag| !tag.is_empty());
-        (tag.unwrap_or_else(|| name.clone()), scope)
+        Tag { tag: tag.unwrap_or_else(|| name.clone()), scope }
     }
 }

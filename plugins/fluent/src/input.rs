@@ -13,7 +13,7 @@ use suiro_sdk::{Flow, Input, Polled, Source, SourceSetup, StartError};
 use tokio::sync::{Mutex, Semaphore};
 
 use crate::buffer::BufferTerms;
-use crate::connection::{Closing, TAG, Terms};
+use crate::connection::{Busy, Closing, TAG, Terms};
 use crate::listen::Sockets;
 use crate::settings::Settings;
 
@@ -47,6 +47,7 @@ impl Input for Forward {
             let (tls, security) = (self.settings.tls.clone(), self.settings.security.clone());
             let sockets = Sockets::open(&self.settings)?;
             let (tag, closing) = (setup.tag.clone(), self.closing.clone());
+            let busy = Busy::new(&closing);
             let shared = Arc::new(Semaphore::new(self.settings.max_pending));
             desk.spawn(move |desk| {
                 let terms = Arc::new(Terms {
@@ -59,7 +60,7 @@ impl Input for Forward {
                     closing,
                     said: Lock::default(),
                 });
-                sockets.serve(terms, tls, max_connections)
+                sockets.serve(terms, tls, max_connections, busy)
             })?;
         }
         let (inner, closing) = (self.intake.source(&setup), self.closing.clone());

@@ -10,7 +10,7 @@
 //!
 //! # Constraints
 //!
-//! - Who sends is not trusted. A connection costs [64 KiB](buffer::BASE); what a message needs beyond that is taken out of
+//! - Who sends is not trusted. A connection costs 64 KiB; what a message needs beyond that is taken out of
 //!   `max_pending` as a whole before more is read of it, and never twice at once: so connections can't wait for each other.
 //!   Decoded batches are bounded by `max_pending` as well. A length is never believed before its bytes are there.
 //! - Where there is no room nothing is refused: nothing more is read, and the network tells the sender to wait.

@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Duration, Instant, timeout};
 
-use crate::connection::{self, Terms};
+use crate::connection::{self, Busy, LAST_BYTES, Terms};
 use crate::settings::Settings;
 
 /// A TLS handshake.
@@ -56,8 +56,8 @@ impl Sockets {
         Ok(Sockets { tcp, udp, unix })
     }
 
-    /// Serves until the agent stops and all is answered.
-    pub(crate) async fn serve(self, terms: Arc<Terms>, tls: Option<Tls>, max_connections: usize) {
+    /// Serves until the agent stops and all is answered. As long as somebody may come, it is `busy`.
+    pub(crate) async fn serve(self, terms: Arc<Terms>, tls: Option<Tls>, max_connections: usize, busy: Busy) {
         let input = terms.desk.name().clone();
         let Sockets { tcp, udp, unix } = self;
         let address = tcp.as_ref().map(|(_, address)| *address);
@@ -85,10 +85,20 @@ impl Sockets {
         tokio::pin!(closing);
         let (all, alive) = watch::channel(());
         let mut said: Option<Instant> = None;
+        let mut is_closing = false;
         loop {
-            let caller = tokio::select! {
-                () = &mut closing => break,
-                caller = listeners.next() => caller,
+            let caller = if is_closing {
+                // Who waits to be let in may have sent something already.
+                let Ok(caller) = timeout(LAST_BYTES, listeners.next()).await else { break };
+                caller
+            } else {
+                tokio::select! {
+                    () = &mut closing => {
+                        is_closing = true;
+                        continue;
+                    }
+                    caller = listeners.next() => caller,
+                }
             };
             let caller = match caller {
                 Ok(caller) => caller,
@@ -109,9 +119,10 @@ impl Sockets {
                 }
                 continue;
             };
-            tokio::spawn(caller.serve(terms.clone(), tls.clone(), (slot, alive.clone())));
+            let busy = Busy::new(&terms.closing);
+            tokio::spawn(caller.serve(terms.clone(), tls.clone(), busy, (slot, alive.clone())));
         }
-        drop((listeners, alive));
+        drop((listeners, alive, busy));
         // The queues are the last to be told: what connections have handed over is answered until then.
         let rest = async { tokio::join!(all.closed(), terms.desk.stopping()) };
         if timeout(LAST_ANSWERS, rest).await.is_err() {
@@ -177,19 +188,24 @@ impl Caller {
         self,
         terms: Arc<Terms>,
         tls: Option<tokio_rustls::TlsAcceptor>,
+        busy: Busy,
         counted: (OwnedSemaphorePermit, watch::Receiver<()>),
     ) {
         match (self, tls) {
-            (Caller::Unix(stream), _) => connection::serve(terms, stream, "the Unix socket").await,
+            (Caller::Unix(stream), _) => connection::serve(terms, stream, "the Unix socket", busy).await,
             (Caller::Tcp(stream, peer), tls) => {
                 let _ = stream.set_nodelay(true);
                 // A container may say nothing for days; a peer that is gone says nothing ever.
                 let _ = setsockopt(&stream, sockopt::KeepAlive, &true);
                 let _ = setsockopt(&stream, sockopt::TcpKeepIdle, &KEEPALIVE);
                 let peer = peer.to_string();
-                let Some(tls) = tls else { return connection::serve(terms, stream, &peer).await };
-                match timeout(HANDSHAKE, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => connection::serve(terms, stream, &peer).await,
+                let Some(tls) = tls else { return connection::serve(terms, stream, &peer, busy).await };
+                let shaken = tokio::select! {
+                    shaken = timeout(HANDSHAKE, tls.accept(stream)) => shaken,
+                    () = terms.closing.wait() => return,
+                };
+                match shaken {
+                    Ok(Ok(stream)) => connection::serve(terms, stream, &peer, busy).await,
                     Ok(Err(error)) => {
                         terms.desk.turn_away(Reason::UNAUTHORIZED, 1);
                         tracing::debug!(input = %terms.desk.name(), %peer, %error, "no TLS");

@@ -242,6 +242,7 @@ fn a_message_that_is_none_ends_it() {
         (message("t", &[&events], &[("compressed", "lz4".into())]), "lz4"),
         (message("t", &[&events], &[("compressed", "gzip".into())]), "gzip"),
         (message("t", &[&events], &[("fluent_signal", Value::Int(1))]), "OTLP"),
+        (message("t", &[&packed(&vec![0xc0; LIMIT])], &[]), "larger than"),
     ] {
         let outcome = read(&[good.clone(), bad.clone(), good.clone()].concat());
         let error = outcome.error.as_ref().map(ToString::to_string).unwrap_or_default();
