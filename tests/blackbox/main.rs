@@ -25,6 +25,8 @@ mod datadog;
 mod dead_letters;
 mod disk_queue;
 mod faults;
+mod forward;
+mod health;
 mod host_metrics;
 mod hostile_servers;
 mod ledger;
