@@ -24,6 +24,8 @@ mod crash;
 mod datadog;
 mod dead_letters;
 mod disk_queue;
+#[cfg(feature = "aws")]
+mod fan_out;
 mod faults;
 mod forward;
 mod health;
