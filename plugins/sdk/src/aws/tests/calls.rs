@@ -252,10 +252,10 @@ async fn a_refused_signature_is_a_failure() {
         (500, "InternalFailure", None),
         (413, "RequestEntityTooLarge", None),
     ];
-    let mut left = replies.iter();
+    let mut left = replies.into_iter();
     let server = Server::start(move |_| {
         let (status, code, _) = left.next().unwrap();
-        Reply::text(*status, format!("{{\"__type\":\"{code}\",\"message\":\"words\"}}"))
+        Reply::text(status, format!("{{\"__type\":\"{code}\",\"message\":\"words\"}}"))
     })
     .await
     .unwrap();
