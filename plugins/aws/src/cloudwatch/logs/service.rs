@@ -64,6 +64,8 @@ impl Service {
             .timeout_config(timeouts)
             // Bodies are in memory; the time for a request is bounded as a whole.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            // The account's clock is put right already; twice would be wrong again.
+            .disable_clock_skew_correction(true)
             .build();
         let client = Client::from_conf(config);
         self.client.replace(Some(client.clone()));

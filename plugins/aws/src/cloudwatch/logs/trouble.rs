@@ -1,6 +1,6 @@
 //! What an error of the service's means, and whom it concerns.
 
-use aws_sdk_cloudwatchlogs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_cloudwatchlogs::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use suiro_sdk::aws::{AccountError, judge};
 use suiro_sdk::http::header::{HeaderMap, HeaderName, HeaderValue};
@@ -63,7 +63,7 @@ impl Trouble {
                 Trouble::of_answer(code, meta.message().unwrap_or_default(), &answer_of(refusal.raw()))
             }
             SdkError::ResponseError(broken) => {
-                let why = format!("the answer can't be read: {}", excerpt_of(error));
+                let why = format!("the answer can't be read: {}", cause_of(error));
                 let answer = answer_of(broken.raw());
                 if answer.is_success() {
                     Trouble::later(why, false, Of::Stream)
@@ -73,11 +73,12 @@ impl Trouble {
             }
             SdkError::TimeoutError(_) => Trouble::later("no answer in `timeout`".to_owned(), false, Of::Stream),
             SdkError::DispatchFailure(failure) => {
-                // What is neither a timeout nor the network is credentials, certificates, an address that is none.
-                let degraded = !failure.is_timeout() && !failure.is_io();
-                Trouble::later(excerpt_of(error), degraded, Of::Account)
+                // What is neither a timeout nor the network is a certificate, or an address that is none.
+                let is_passing = failure.is_timeout() || failure.is_io() || failure.as_other().is_some();
+                Trouble::later(format!("no answer: {}", cause_of(error)), !is_passing, Of::Account)
             }
-            _ => Trouble::later(excerpt_of(error), true, Of::Account),
+            // No credentials.
+            _ => Trouble::later(format!("the request can't be made: {}", cause_of(error)), true, Of::Account),
         }
     }
 
@@ -157,6 +158,11 @@ pub(super) fn answer_of(response: &HttpResponse) -> Answer {
     }
 }
 
-fn excerpt_of(error: &(impl std::error::Error + 'static)) -> String {
-    excerpt(DisplayErrorContext(error).to_string().as_bytes())
+/// The innermost error says what happened, those around it only where.
+fn cause_of(error: &dyn std::error::Error) -> String {
+    let mut inner = error;
+    while let Some(source) = inner.source() {
+        inner = source;
+    }
+    excerpt(inner.to_string().as_bytes())
 }

@@ -76,7 +76,7 @@ async fn a_missing_stream_is_made_once_and_its_group_if_it_may_be() {
     let rig = Rig::new(&format!("{NAMES}{more}"), script).await;
     // Two deliveries find it missing at the same time.
     let (one, two) = (delivery(vec![batch(&["a"], TIME)]), delivery(vec![batch(&["b"], TIME)]));
-    let outcomes = futures_util::join!(rig.deliver(&one), rig.deliver(&two));
+    let outcomes = tokio::join!(rig.deliver(&one), rig.deliver(&two));
     assert_eq!(outcomes, (Outcome::Delivered, Outcome::Delivered));
     assert_eq!(made.load(Relaxed), 2);
     let count = |of: &str| rig.actions().iter().filter(|action| *action == of).count();
