@@ -112,6 +112,7 @@ impl Driver {
             dead_letter: &setup.dead_letter,
             queue: &*setup.queue,
             max_attempts: setup.retry.max_attempts,
+            apart: setup.output.is_apart(),
         };
         let output = &*setup.output;
         let ledger = &setup.ledger;
@@ -179,7 +180,10 @@ impl Driver {
                             killpoint::pass("output.settled");
                             if well || rest.again.is_none() && !rest.overwhelmed {
                                 concurrency.went_well();
-                                setup.health.ok(&setup.name);
+                                // One place may be well where another has not been for long.
+                                if !delayed.iter().any(|(_, formed)| formed.attempts >= WORRYING) {
+                                    setup.health.ok(&setup.name);
+                                }
                             }
                             rest
                         }

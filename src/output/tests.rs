@@ -76,8 +76,17 @@ impl Rig {
     }
 
     fn close(&self, formed: Formed, outcome: Outcome) -> Rest {
-        let books =
-            Books { ledger: &self.ledger, dead_letter: &self.dead_letter, queue: &self.queue, max_attempts: None };
+        self.close_as(formed, outcome, false)
+    }
+
+    fn close_as(&self, formed: Formed, outcome: Outcome, apart: bool) -> Rest {
+        let books = Books {
+            ledger: &self.ledger,
+            dead_letter: &self.dead_letter,
+            queue: &self.queue,
+            max_attempts: None,
+            apart,
+        };
         let rest = books.close(formed, outcome);
         self.assert_balanced();
         rest
@@ -160,6 +169,25 @@ fn a_server_that_takes_not_one_record_is_left_alone() {
     let wait = rig.close(formed, Outcome::Partial(vec![(1, later(Some(7), false))]));
     assert!(wait.overwhelmed && wait.after == Some(Duration::from_secs(7)));
     rig.close(wait.again.expect("one is left").0, Outcome::Delivered);
+    rig.assert_settled();
+}
+
+/// Scenario: of an output whose records go to several places, one place takes nothing. Guarantees: what goes to the others
+/// does not wait for it.
+#[test]
+fn a_place_that_takes_nothing_holds_back_no_other() {
+    let rig = Rig::new();
+    rig.push(2);
+    let formed = rig.form(2).remove(0);
+    let none = Outcome::Partial(vec![(0, later(None, false)), (1, later(None, true))]);
+    let rest = rig.close_as(formed, none, true);
+    assert!(!rest.overwhelmed && rest.degraded.is_some());
+    let (formed, _) = rest.again.expect("both are left");
+    // Nobody is there at all.
+    let retry = Outcome::Retry { why: "later".to_owned(), after: None, degraded: false };
+    let rest = rig.close_as(formed, retry, true);
+    assert!(rest.overwhelmed);
+    rig.close_as(rest.again.expect("both are left").0, Outcome::Delivered, true);
     rig.assert_settled();
 }
 

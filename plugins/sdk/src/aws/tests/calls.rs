@@ -237,3 +237,46 @@ fn auth_aws_is_checked() {
         assert!(!shown.contains("pa55"), "{shown}");
     }
 }
+
+/// A signature that is refused is no fault of the records, whatever the status: the client fails, and every output tries
+/// again.
+#[tokio::test]
+async fn a_refused_signature_is_a_failure() {
+    let replies = [
+        (400, "ExpiredTokenException", Some(false)),
+        (400, "ThrottlingException", Some(false)),
+        (400, "UnrecognizedClientException", Some(true)),
+        (403, "AccessDeniedException", Some(true)),
+        (400, "ResourceNotFoundException", Some(true)),
+        (400, "ValidationException", None),
+        (500, "InternalFailure", None),
+        (413, "RequestEntityTooLarge", None),
+    ];
+    let mut left = replies.iter();
+    let server = Server::start(move |_| {
+        let (status, code, _) = left.next().unwrap();
+        Reply::text(*status, format!("{{\"__type\":\"{code}\",\"message\":\"words\"}}"))
+    })
+    .await
+    .unwrap();
+    let text = format!(
+        "url = '{}'\nauth = {{ aws = {{ service = 'logs', {} }} }}",
+        server.url,
+        CREDENTIALS.replace('\n', ", ")
+    );
+    let (section, _) = Section::from_text("[[output]] http", &text);
+    let offer = Offer { url: "", several: false, api_key: false, compression: false };
+    let client = Client::new(ClientSettings::read(&section, offer).unwrap(), Arc::default()).unwrap();
+    for (status, code, failed) in &replies {
+        let body = client.buffer();
+        let request = Request { method: Method::POST, body, content_type: "text/plain", header: None, limit: 1000 };
+        match (client.send(request).await, failed) {
+            (Ok(answer), None) => assert_eq!(answer.status.as_u16(), *status),
+            (Err(failure), Some(degraded)) => {
+                assert!(failure.to_string().contains(code), "{failure}");
+                assert_eq!((failure.unsent, failure.degraded), (false, *degraded), "{code}");
+            }
+            (got, _) => panic!("{code}: {got:?}"),
+        }
+    }
+}
