@@ -59,18 +59,16 @@ fn firehose(aws: &Aws) -> BTreeMap<u64, usize> {
 
 /// The lines of all objects, by key.
 fn objects(aws: &Aws) -> BTreeMap<String, String> {
-    let unpack = |data: &[u8], encoding: Option<&str>| -> String {
-        let mut plain = String::new();
+    let unpack = |data: &[u8], encoding: Option<&str>| {
+        let mut plain = Vec::new();
         match encoding {
-            Some("gzip") => drop(flate2::read::GzDecoder::new(data).read_to_string(&mut plain).expect("gzip")),
-            Some("zstd") => drop(
-                zstd::stream::read::Decoder::new(data)
-                    .and_then(|mut zstd| zstd.read_to_string(&mut plain))
-                    .expect("zstd"),
-            ),
-            _ => plain.push_str(text(data)),
+            Some("gzip") => {
+                flate2::read::GzDecoder::new(data).read_to_end(&mut plain).expect("gzip");
+            }
+            Some("zstd") => zstd::stream::copy_decode(data, &mut plain).expect("zstd"),
+            _ => plain.extend_from_slice(data),
         }
-        plain
+        String::from_utf8(plain).expect("text")
     };
     let objects = aws.taken().objects;
     let unpacked = objects.into_iter().map(|((bucket, key), object)| {
@@ -137,9 +135,9 @@ fn an_answer_that_is_lost_costs_a_duplicate_that_can_be_told() {
 
 #[test]
 fn a_record_too_large_is_set_aside_and_the_others_go() {
-    for (kind, limit, look) in
-        [("kinesis", 1 << 20, kinesis as fn(&Aws) -> _), ("firehose", 1_000 << 10, firehose as fn(&Aws) -> _)]
-    {
+    let kinds: [(&str, usize, fn(&Aws) -> BTreeMap<u64, usize>); 2] =
+        [("kinesis", 1 << 20, kinesis), ("firehose", 1_000 << 10, firehose)];
+    for (kind, limit, look) in kinds {
         let aws = Aws::start().unwrap();
         let site = Site::new(&format!(
             "{}{}",
@@ -244,23 +242,20 @@ fn a_large_object_goes_in_parts() {
     assert!(taken.open_uploads.is_empty());
 }
 
-/// Scenario: objects are to be as large as may be and an hour old, and the agent has little memory.
-/// Guarantees: what its memory holds is written when there is no room for more; nothing waits for the hour.
+/// Scenario: objects are to be large and an hour old, and the queue is small.
+/// Guarantees: what it holds is written when there is no room for more; nothing waits for the hour.
 #[test]
-fn an_object_larger_than_memory_is_several() {
-    for queue in ["", "queue = { type = 'disk' }"] {
-        let aws = Aws::start().unwrap();
-        let service = "[service]\ndata_dir = 'data'\nmemory_limit = '2MiB'\nshutdown_timeout = '30s'\napi = { listen = '127.0.0.1:0' }\n";
-        let more = format!("bucket = 'suiro'\nbatch = {{ max_bytes = '256MiB', timeout = '1h' }}\n{queue}");
-        let site = Site::new(&format!("{service}{TAIL_JSON}{}", output("s3", &aws, &more)));
-        site.write("app.log", numbered(0, 100_000));
-        let running = site.start();
-        assert!(aws.wait(PATIENCE, |taken| taken.objects.len() >= 3), "{}", running.stderr());
-        running.wait_for_ledger("everything to be read", |ledger| ledger.input("in", "received") == 100_000);
-        let outcome = running.stop();
-        assert_eq!(outcome.all_well().output("out", "delivered"), 100_000);
-        assert_once(&seen(objects(&aws).values().flat_map(|text| text.lines())), 100_000);
-    }
+fn an_object_larger_than_its_queue_is_several() {
+    let aws = Aws::start().unwrap();
+    let more = "bucket = 'suiro'\nbatch = { max_bytes = '4MiB', timeout = '1h' }\nqueue = { max_size = '256KiB' }";
+    let site = Site::new(&format!("{TAIL_JSON}{}", output("s3", &aws, more)));
+    site.write("app.log", numbered(0, 100_000));
+    let running = site.start();
+    assert!(aws.wait(PATIENCE, |taken| taken.objects.len() >= 3), "{}", running.stderr());
+    running.wait_for_ledger("everything to be read", |ledger| ledger.input("in", "received") == 100_000);
+    let outcome = running.stop();
+    assert_eq!(outcome.all_well().output("out", "delivered"), 100_000);
+    assert_once(&seen(objects(&aws).values().flat_map(|text| text.lines())), 100_000);
 }
 
 /// Scenario: what the configuration names is not there, or not allowed.
@@ -331,6 +326,5 @@ fn the_example_configurations_are_right() {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf").join(name);
         let outcome = site.command(&["check", "-c", file.to_str().unwrap()]);
         assert_eq!(outcome.code(), 0, "{name}: {}{}", outcome.stdout, outcome.stderr);
-        assert!(!outcome.stderr.contains("warning"), "{name}: {}", outcome.stderr);
     }
 }

@@ -19,7 +19,7 @@ const PASSING: [&str; 6] = [
 ];
 
 /// `Delivered`, `Retry` or `TooLarge`.
-pub(crate) fn outcome(answer: &Answer, bucket: &str) -> Outcome {
+fn outcome(answer: &Answer, bucket: &str) -> Outcome {
     if answer.is_success() {
         return Outcome::Delivered;
     }
@@ -50,31 +50,45 @@ pub(crate) fn outcome(answer: &Answer, bucket: &str) -> Outcome {
     }
 }
 
-/// What completing an upload came to: a 200 is sent before it is known, and the body says it.
-pub(crate) fn completed(answer: &Answer, bucket: &str) -> Outcome {
-    if !answer.is_success() {
-        return outcome(answer, bucket);
+/// Whether it was taken; otherwise `Retry` or `TooLarge`.
+pub(crate) fn taken(answer: &Answer, bucket: &str) -> Result<(), Outcome> {
+    match outcome(answer, bucket) {
+        Outcome::Delivered => Ok(()),
+        other => Err(other),
     }
-    let text = String::from_utf8_lossy(&answer.body);
-    if text.contains("<CompleteMultipartUploadResult") {
-        return Outcome::Delivered;
-    }
-    let code = element(&text, "Code").unwrap_or_else(|| "no result".to_owned());
-    let message = element(&text, "Message").unwrap_or_default();
-    let why = format!("{} on completing the upload, {code}: {message}", answer.status);
-    Outcome::Retry { why, after: answer.retry_after, degraded: false }
 }
 
 /// The id of the upload that was begun.
-pub(crate) fn upload_id(answer: &Answer) -> Option<String> {
-    let text = String::from_utf8_lossy(&answer.body);
-    whole_element(&text, "UploadId").filter(|id| !id.is_empty() && id.len() <= 4096)
+pub(crate) fn begun(answer: &Answer, bucket: &str) -> Result<String, Outcome> {
+    taken(answer, bucket)?;
+    let id = whole_element(&String::from_utf8_lossy(&answer.body), "UploadId");
+    id.filter(|id| !id.is_empty() && id.len() <= 4096).ok_or_else(|| lacks(answer, "the id of the upload"))
 }
 
 /// The tag of a part, which completing the upload repeats: as it came, in quotes.
-pub(crate) fn etag(answer: &Answer) -> Option<&str> {
-    let tag = answer.headers.get("etag")?.to_str().ok()?;
-    (!tag.is_empty() && tag.len() <= 1024 && !tag.contains(['<', '>', '&'])).then_some(tag)
+pub(crate) fn part_taken(answer: &Answer, bucket: &str) -> Result<String, Outcome> {
+    taken(answer, bucket)?;
+    let tag = answer.headers.get("etag").and_then(|tag| tag.to_str().ok());
+    let tag = tag.filter(|tag| !tag.is_empty() && tag.len() <= 1024 && !tag.contains(['<', '>', '&']));
+    tag.map(str::to_owned).ok_or_else(|| lacks(answer, "an ETag"))
+}
+
+/// Whether an upload is complete: a 200 is sent before that is known, and the body says it.
+pub(crate) fn completed(answer: &Answer, bucket: &str) -> Result<(), Outcome> {
+    taken(answer, bucket)?;
+    let text = String::from_utf8_lossy(&answer.body);
+    if text.contains("<CompleteMultipartUploadResult") {
+        return Ok(());
+    }
+    let Some(code) = element(&text, "Code") else { return Err(lacks(answer, "a result")) };
+    let message = element(&text, "Message").unwrap_or_default();
+    let why = format!("{} on completing the upload, then {code}: {message}", answer.status);
+    Err(Outcome::Retry { why, after: answer.retry_after, degraded: false })
+}
+
+fn lacks(answer: &Answer, what: &str) -> Outcome {
+    let why = format!("{} without {what}", answer.status);
+    Outcome::Retry { why, after: answer.retry_after, degraded: false }
 }
 
 /// The region a bucket is in, if the answer says so.

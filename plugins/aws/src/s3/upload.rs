@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use suiro_sdk::Outcome;
 use suiro_sdk::aws::{AccountError, Call, Caller, Method};
 use suiro_sdk::http::header::{HeaderName, HeaderValue};
-use suiro_sdk::http::{Answer, Buffer};
+use suiro_sdk::http::{Answer, Buffer, Failure};
 
 use super::answer::{self, ANSWER};
 use super::body::Body;
@@ -63,7 +63,6 @@ struct Step<'a> {
     content_type: &'static str,
     headers: &'a [Header],
     body: &'a [u8],
-    judge: fn(&Answer, &str) -> Outcome,
 }
 
 // === impl Bucket ===
@@ -114,7 +113,8 @@ impl Bucket {
             body,
             limit: ANSWER,
         };
-        self.judged(self.caller().call(call).await, answer::outcome).map(drop)
+        let answer = self.caller().call(call).await.map_err(Failure::into_outcome)?;
+        answer::taken(&answer, &self.settings.bucket)
     }
 
     async fn put_in_parts(&self, path: String, mut body: Body<'_>, mut part: Buffer) -> Result<(), Outcome> {
@@ -159,13 +159,8 @@ impl Bucket {
             content_type: self.settings.content_type(),
             headers: &headers,
             body: &[],
-            judge: answer::outcome,
         };
-        let answer = self.persist(step).await?;
-        let Some(id) = answer::upload_id(&answer) else {
-            let why = format!("{} on beginning an upload in parts, without an upload's id", answer.summary());
-            return Err(Outcome::Retry { why, after: None, degraded: false });
-        };
+        let id = self.persist(step, answer::begun).await?;
         let mut upload = Upload { path, id: String::with_capacity(id.len()) };
         push_encoded(&id, true, &mut upload.id);
         let mut open = self.open.borrow_mut();
@@ -184,14 +179,9 @@ impl Bucket {
             content_type: "application/octet-stream",
             headers: &headers,
             body,
-            judge: answer::outcome,
         };
-        let answer = self.persist(step).await?;
-        let Some(etag) = answer::etag(&answer) else {
-            let why = format!("{} for part {number} of an upload, without an ETag", answer.status);
-            return Err(Outcome::Retry { why, after: None, degraded: false });
-        };
-        Ok(Part { etag: etag.to_owned(), checksum })
+        let etag = self.persist(step, answer::part_taken).await?;
+        Ok(Part { etag, checksum })
     }
 
     async fn complete(&self, upload: &Upload, parts: &[Part]) -> Result<(), Outcome> {
@@ -210,9 +200,8 @@ impl Bucket {
             content_type: "application/xml",
             headers: &[],
             body: list.as_bytes(),
-            judge: answer::completed,
         };
-        self.persist(step).await.map(drop)
+        self.persist(step, answer::completed).await
     }
 
     /// Gives an upload up, so that nobody pays for its parts.
@@ -253,15 +242,19 @@ impl Bucket {
     }
 
     /// Sends a request, and again while another try can mend it.
-    async fn persist(&self, step: Step<'_>) -> Result<Answer, Outcome> {
-        let Step { method, path, content_type, headers, body, judge } = step;
+    async fn persist<T>(&self, step: Step<'_>, judge: fn(&Answer, &str) -> Result<T, Outcome>) -> Result<T, Outcome> {
+        let Step { method, path, content_type, headers, body } = step;
         let mut attempt = 1;
         loop {
             let mut copy = self.caller().buffer();
             copy.bytes.extend_from_slice(body);
             let method = method.clone();
             let call = Call { method, path, target: None, content_type, headers, body: copy, limit: ANSWER };
-            match self.judged(self.caller().call(call).await, judge) {
+            let judged = match self.caller().call(call).await {
+                Ok(answer) => judge(&answer, &self.settings.bucket),
+                Err(failure) => Err(failure.into_outcome()),
+            };
+            match judged {
                 Err(Outcome::Retry { after: None, degraded: false, why }) if attempt < ATTEMPTS => {
                     tracing::debug!(output = %self.name, attempt, "a request of an upload in parts is sent again: {why}");
                     tokio::time::sleep(WAIT * attempt).await;
@@ -269,18 +262,6 @@ impl Bucket {
                 }
                 judged => return judged,
             }
-        }
-    }
-
-    fn judged(
-        &self,
-        answer: Result<Answer, suiro_sdk::http::Failure>,
-        judge: fn(&Answer, &str) -> Outcome,
-    ) -> Result<Answer, Outcome> {
-        let answer = answer.map_err(suiro_sdk::http::Failure::into_outcome)?;
-        match judge(&answer, &self.settings.bucket) {
-            Outcome::Delivered => Ok(answer),
-            other => Err(other),
         }
     }
 

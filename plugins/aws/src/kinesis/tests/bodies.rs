@@ -82,7 +82,7 @@ fn formats_and_line_ends() {
     assert_eq!(data(""), ["{\"a\": 1}", "{\"log\":\"plain \\\"text\\\"\"}"]);
     assert_eq!(data("format = 'raw'\nnewline = true"), ["{\"a\": 1}\n", "plain \"text\"\n"]);
     assert!(
-        data("format = 'full'")[1].starts_with("{\"@time\":\"1970-01-01T00:00:00.0000001Z\",\"@tag\":\"app.test\"")
+        data("format = 'full'")[1].starts_with("{\"@time\":\"1970-01-01T00:00:00.000000100Z\",\"@tag\":\"app.test\"")
     );
 }
 

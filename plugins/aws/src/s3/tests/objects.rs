@@ -9,14 +9,14 @@ use suiro_sdk::{Delivery, Reason, Verdict};
 
 use super::settings;
 use crate::s3::body::Body;
-use crate::s3::plan::Plan;
+use crate::s3::plan::{Object, Plan};
 use crate::s3::settings::Settings;
 
 /// 2026-11-29T15:30:12Z
 const TIME: i64 = 1_795_966_212_000_000_000;
 
 /// The object's bytes, in pieces of about `size`.
-fn pieces(settings: &Settings, object: &crate::s3::plan::Object<'_>, size: usize) -> Vec<Vec<u8>> {
+fn pieces(settings: &Settings, object: &Object<'_>, size: usize) -> Vec<Vec<u8>> {
     let mut body = Body::new(settings, object).unwrap();
     let mut pieces = Vec::new();
     loop {
@@ -30,22 +30,24 @@ fn pieces(settings: &Settings, object: &crate::s3::plan::Object<'_>, size: usize
 }
 
 fn unpacked(bytes: &[u8]) -> String {
-    let mut plain = String::new();
+    let mut plain = Vec::new();
     match bytes {
-        [0x1f, 0x8b, ..] => drop(flate2::read::GzDecoder::new(bytes).read_to_string(&mut plain).unwrap()),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => {
-            drop(zstd::stream::read::Decoder::new(bytes).unwrap().read_to_string(&mut plain).unwrap())
+        [0x1f, 0x8b, ..] => {
+            flate2::read::GzDecoder::new(bytes).read_to_end(&mut plain).unwrap();
         }
-        plain => return String::from_utf8(plain.to_vec()).unwrap(),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => {
+            zstd::stream::copy_decode(bytes, &mut plain).unwrap();
+        }
+        bytes => plain.extend_from_slice(bytes),
     }
-    plain
+    String::from_utf8(plain).unwrap()
 }
 
 /// The objects of a delivery: text by key.
 fn objects(settings: &Settings, delivery: &Delivery) -> BTreeMap<String, String> {
     let plan = Plan::new(settings, delivery);
     assert!(plan.apart.is_empty(), "{:?}", plan.apart);
-    let written = |object| pieces(settings, object, usize::MAX).concat();
+    let written = |object: &Object<'_>| pieces(settings, object, usize::MAX).concat();
     plan.objects.iter().map(|object| (object.key(settings, "s3"), unpacked(&written(object)))).collect()
 }
 
