@@ -143,7 +143,10 @@ impl Driver {
                 ready.extend(complete.drain(..));
             }
             let finished = setup.queue.is_finished();
-            if finished || former.due().is_some_and(|due| due <= now) {
+            // What is collected is memory. Where it alone keeps the queue from giving more, waiting would fill nothing.
+            let idle = ready.is_empty() && delayed.is_empty() && under_way.is_empty();
+            let held_up = idle && former.due().is_some() && setup.queue.is_held_up();
+            if finished || held_up || former.due().is_some_and(|due| due <= now) {
                 ready.extend(former.take());
             }
             while under_way.len() < concurrency.limit() && held_until.is_none() {

@@ -3,7 +3,8 @@
 //! - The instance's metadata service, version 2: `PUT /latest/api/token` with a time to live gives a token, and only
 //!   requests with one are answered (401 without). Below `/latest/meta-data/`; a path of which others begin is a list.
 //! - The task's endpoint, version 4: `/v4/ID` and `/v4/ID/task`, JSON.
-//! - Credentials of the task's role: `/v2/credentials/ID`.
+//! - Credentials of the task's role: `/v2/credentials/ID`; of the pod's, as EKS Pod Identity has them: `/v1/credentials`, always
+//!   for a token.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -84,6 +85,12 @@ impl Node {
     }
 
     fn task(&self, task: &Task, head: &Head) -> Answer {
+        if head.path == "/v1/credentials" {
+            return match (task.token.as_deref(), head.header("authorization")) {
+                (Some(token), Some(given)) if token == given => json_answer(&self.issue("suiro-pod", None)),
+                _ => Answer::empty(401),
+            };
+        }
         if let Some(id) = head.path.strip_prefix("/v2/credentials/") {
             if id != task.id {
                 return not_found();

@@ -14,7 +14,7 @@
 //! - Which service a request is for is told by `X-Amz-Target`, by the path (X-Ray, metadata), or by the service of the
 //!   signature's scope (Query protocol, OTLP endpoints, and `aps`, `es`, `aoss`, `osis`, whose requests are kept as they
 //!   came). All else is S3 with the bucket in the path.
-//! - Every request but those for metadata must be signed (Signature Version 4, checked from the specification, no AWS
+//! - Every request but those for metadata and with a web identity must be signed (Signature Version 4, checked from the specification, no AWS
 //!   library in sight), by a key that is known, within 5 minutes of the server's clock (S3: 15), for the server's region.
 //!   What is wrong is answered in the code and shape the service has for it. [`Aws::set_clock`] moves the clock.
 //! - Limits are the services' own and are always enforced; see each module. Those that differ by region or age are in
@@ -228,7 +228,9 @@ impl Node {
 
     /// Answers a request for a service. Returns the action as well, which only the body may tell.
     fn serve(&self, route: &Route, request: &Request, fault: Option<&Fault>) -> (String, Result<Answer, Refusal>) {
-        if let Err(refusal) = self.authenticate(route, request) {
+        if route.action != route::WEB_IDENTITY
+            && let Err(refusal) = self.authenticate(route, request)
+        {
             return (route.action.clone(), Err(refusal));
         }
         let signed = Signed { request, fault };
@@ -240,7 +242,7 @@ impl Node {
             ServiceName::Firehose => named(self.firehose(&route.action, &signed)),
             ServiceName::S3 => named(self.s3(&route.action, &signed)),
             ServiceName::Monitoring => self.monitoring(route, &signed),
-            ServiceName::Sts => self.sts(&signed),
+            ServiceName::Sts => self.sts(&route.action, &signed),
             ServiceName::Other(name) => named(self.keep_signed(name, &signed)),
             ServiceName::Metadata => named(Ok(Answer::empty(404))),
         }

@@ -20,6 +20,8 @@ pub struct AwsOptions {
     pub account: String,
     /// Roles that can be assumed. Default: `arn:aws:iam::123456789012:role/suiro`, without an external id.
     pub roles: Vec<Role>,
+    /// The token `AssumeRoleWithWebIdentity` takes. Default `suiro-web-identity`.
+    pub web_identity_token: String,
     /// How long the credentials of a role are good for, whoever gives them. Default one hour.
     pub session: Duration,
     /// Most bytes of a log event, the 26 each event counts for included. Default 1,048,576; older regions have 262,144.
@@ -57,7 +59,8 @@ pub struct Instance {
     pub version_1: bool,
 }
 
-/// An ECS task, as its metadata endpoint tells of it: `/v4/ID`, `/v4/ID/task`. Its credentials: `/v2/credentials/ID`.
+/// An ECS task, as its metadata endpoint tells of it: `/v4/ID`, `/v4/ID/task`. Its credentials: `/v2/credentials/ID`,
+/// and as EKS Pod Identity has them: `/v1/credentials`.
 #[derive(Clone, Debug)]
 pub struct Task {
     /// The id in the path.
@@ -66,7 +69,7 @@ pub struct Task {
     pub container: Value,
     /// What `/v4/ID/task` answers.
     pub task: Value,
-    /// The value of `Authorization` that credentials ask for; `None`: none.
+    /// The value of `Authorization` that credentials ask for; `None`: none, and no Pod Identity.
     pub token: Option<String>,
 }
 
@@ -80,6 +83,7 @@ impl Default for AwsOptions {
             region: "eu-central-1".to_owned(),
             account: "123456789012".to_owned(),
             roles: vec![Role { arn: "arn:aws:iam::123456789012:role/suiro".to_owned(), external_id: None }],
+            web_identity_token: "suiro-web-identity".to_owned(),
             session: Duration::from_secs(3600),
             max_log_event: 1 << 20,
             max_metric_body: 1 << 20,

@@ -47,6 +47,9 @@ const TARGETS: [(&str, ServiceName, Protocol); 4] = [
     ("GraniteServiceVersion20100801", ServiceName::Monitoring, Protocol::Json10),
 ];
 
+/// The action whose token is in the place of a signature.
+pub(super) const WEB_IDENTITY: &str = "AssumeRoleWithWebIdentity";
+
 // === impl ServiceName ===
 
 impl ServiceName {
@@ -78,7 +81,9 @@ impl Route {
             }
         }
         let authorization = head.header("authorization").unwrap_or_default();
-        let metadata = ["/latest/", "/v4/", "/v2/credentials/"].iter().any(|start| head.path.starts_with(start));
+        let metadata = ["/latest/", "/v4/", "/v1/credentials", "/v2/credentials/"]
+            .iter()
+            .any(|start| head.path.starts_with(start));
         if metadata && !authorization.starts_with("AWS4-") {
             return route(ServiceName::Metadata, Protocol::RestJson, &head.path);
         }
@@ -97,6 +102,7 @@ impl Route {
         match service {
             "sts" => route(ServiceName::Sts, Protocol::Query, "AssumeRole"),
             "monitoring" if form => route(ServiceName::Monitoring, Protocol::Query, "PutMetricData"),
+            "" if form => route(ServiceName::Sts, Protocol::Query, WEB_IDENTITY),
             "" | "s3" => route(ServiceName::S3, Protocol::Xml, s3_action(head)),
             // No operation of theirs is known by its path but those for OTLP.
             other => route(ServiceName::Other(other.to_owned()), Protocol::RestJson, &head.path),

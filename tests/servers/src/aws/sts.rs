@@ -1,51 +1,54 @@
-//! STS: `AssumeRole`, Query protocol. The credentials it gives are good for all services, with their session token.
+//! STS: `AssumeRole`, and `AssumeRoleWithWebIdentity`, whose token is in the place of a signature; Query protocol. The credentials
+//! it gives are good for all services, with their session token.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::error::{Refusal, escape};
 use super::metrics::query;
-use super::{Node, Signed};
+use super::route::WEB_IDENTITY;
+use super::{Node, Role, Signed};
 use crate::http::Answer;
 
 // === impl Node ===
 
 impl Node {
-    pub(super) fn sts(&self, signed: &Signed<'_>) -> (String, Result<Answer, Refusal>) {
+    /// `expected`: the action that the request was let in for.
+    pub(super) fn sts(&self, expected: &str, signed: &Signed<'_>) -> (String, Result<Answer, Refusal>) {
         match query::read(&signed.request.body, "2011-06-15") {
-            Ok((action, asked)) if action == "AssumeRole" => {
-                let text = |name: &str| asked.get(name).and_then(Value::as_str);
-                let answer =
-                    self.assume(text("RoleArn"), text("RoleSessionName"), text("ExternalId"), text("DurationSeconds"));
+            Ok((action, asked)) if action == expected => {
+                let answer = self.assume(&action, &asked);
                 (action, answer)
             }
             Ok((action, _)) => {
                 let text = format!("Could not find operation {action} for version 2011-06-15");
-                (action, Err(Refusal::new("InvalidAction", text).with_status(400)))
+                (action, Err(Refusal::new("InvalidAction", text)))
             }
-            Err(refusal) => ("AssumeRole".to_owned(), Err(refusal)),
+            Err(refusal) => (expected.to_owned(), Err(refusal)),
         }
     }
 
-    fn assume(
-        &self,
-        role: Option<&str>,
-        session: Option<&str>,
-        external_id: Option<&str>,
-        seconds: Option<&str>,
-    ) -> Result<Answer, Refusal> {
-        let role = role.unwrap_or_default();
-        let session = session.unwrap_or_default();
+    fn assume(&self, action: &str, asked: &Map<String, Value>) -> Result<Answer, Refusal> {
+        let text = |name: &str| asked.get(name).and_then(Value::as_str);
+        let web = action == WEB_IDENTITY;
+        if web && text("WebIdentityToken") != Some(&self.options.web_identity_token) {
+            let text = "No OpenIDConnect provider found in your account for the token";
+            return Err(Refusal::new("InvalidIdentityToken", text));
+        }
+        let (role, session) = (text("RoleArn").unwrap_or_default(), text("RoleSessionName").unwrap_or_default());
         let allowed = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
         if !(2..=64).contains(&session.len()) || !session.chars().all(allowed) {
             let text = r"satisfy regular expression pattern: [\w+=,.@-]*";
             return Err(Refusal::constraint("ValidationError", session, "roleSessionName", text));
         }
         let known = self.options.roles.iter().find(|known| known.arn == role);
-        if known.is_none_or(|known| known.external_id.is_some() && known.external_id.as_deref() != external_id) {
+        let denied =
+            |known: &Role| !web && known.external_id.is_some() && known.external_id.as_deref() != text("ExternalId");
+        if known.is_none_or(denied) {
             let user = format!("arn:aws:iam::{}:user/suiro", self.options.account);
-            let text = format!("User: {user} is not authorized to perform: sts:AssumeRole on resource: {role}");
+            let text = format!("User: {user} is not authorized to perform: sts:{action} on resource: {role}");
             return Err(Refusal::new("AccessDenied", text));
         }
+        let seconds = text("DurationSeconds");
         let lasts = match seconds.map(str::parse::<i64>) {
             None => self.options.session.as_millis() as i64,
             Some(Ok(seconds)) if (900..=43_200).contains(&seconds) => {
@@ -66,11 +69,11 @@ impl Node {
         let name = role.rsplit('/').next().unwrap_or_default();
         let arn = format!("arn:aws:sts::{}:assumed-role/{name}/{session}", self.options.account);
         let body = format!(
-            "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult><Credentials>\
+            "<{action}Response xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><{action}Result><Credentials>\
              <AccessKeyId>{id}</AccessKeyId><SecretAccessKey>{secret}</SecretAccessKey><SessionToken>{token}</SessionToken>\
              <Expiration>{}</Expiration></Credentials><AssumedRoleUser><AssumedRoleId>AROATEST:{session}</AssumedRoleId>\
-             <Arn>{}</Arn></AssumedRoleUser></AssumeRoleResult><ResponseMetadata><RequestId>\
-             00000000-0000-4000-8000-000000000000</RequestId></ResponseMetadata></AssumeRoleResponse>",
+             <Arn>{}</Arn></AssumedRoleUser></{action}Result><ResponseMetadata><RequestId>\
+             00000000-0000-4000-8000-000000000000</RequestId></ResponseMetadata></{action}Response>",
             iso(expires),
             escape(&arn)
         );

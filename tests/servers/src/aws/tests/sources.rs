@@ -27,6 +27,18 @@ fn roles_give_credentials_that_expire() {
     assert_eq!(create(&Client { token: None, ..logs.clone() }), "UnrecognizedClientException");
     aws.expire_sessions();
     assert_eq!(create(&logs), "ExpiredTokenException");
+
+    let web = |token: &str| {
+        let body = format!("{}&WebIdentityToken={token}", ask.replace("AssumeRole&", "AssumeRoleWithWebIdentity&"));
+        let head = format!(
+            "POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/x-www-form-urlencoded\r\n\
+             content-length: {}\r\n",
+            body.len()
+        );
+        send(&sts.address, &head, body.as_bytes()).unwrap()
+    };
+    assert_eq!(web("wrong").code(), "InvalidIdentityToken");
+    assert!(web("suiro-web-identity").body.contains("<AssumeRoleWithWebIdentityResult><Credentials>"));
 }
 
 /// Scenario: the instance's metadata, with and without a token.
@@ -68,6 +80,10 @@ fn a_task_tells_of_itself() {
     assert_eq!(get("/v4/t", "").value()["LogDriver"], "awsfirelens");
     assert_eq!((get("/v4/other", "").status, get("/latest/meta-data/", "").status), (404, 404));
     assert_eq!(get("/v2/credentials/t", "").status, 401);
+    assert_eq!(
+        (get("/v1/credentials", "").status, get("/v1/credentials", "authorization: secret\r\n").status),
+        (401, 200)
+    );
     let role = "arn:aws:iam::123456789012:role/suiro-task";
     assert_eq!(get("/v2/credentials/t", "authorization: secret\r\n").value()["RoleArn"], role);
 }

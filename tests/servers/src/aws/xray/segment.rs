@@ -6,7 +6,7 @@
 //!
 //! `ParseError`, `MissingId` and `InvalidName` are codes the service is known to use, and the others made after them.
 //! Annotations that the service would not index (other types than text, number and bool, names with other characters than
-//! letters, digits and `_`, more than 50) are refused here, so that a test sees them.
+//! letters, digits, `_` and `.`, more than 50) are refused here, so that a test sees them.
 
 use serde_json::{Map, Value, json};
 
@@ -125,7 +125,7 @@ fn entity(entity: &Map<String, Value>, now: f64, annotations: &mut usize) -> Res
         Some(Value::Object(all)) => {
             *annotations += all.len();
             let good = |(name, value): (&String, &Value)| {
-                let letters = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+                let letters = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'));
                 letters && !name.is_empty() && (value.is_string() || value.is_number() || value.is_boolean())
             };
             if !all.iter().all(good) {
@@ -184,7 +184,7 @@ mod tests {
             check(&value.to_string(), 1_795_000_010.0).map_err(|problem| problem.code)
         };
         assert!(judge(&|_| {}).is_ok());
-        assert!(judge(&|s| s["annotations"] = json!({ "a_1": 1, "b": "x", "c": false })).is_ok());
+        assert!(judge(&|s| s["annotations"] = json!({ "a_1": 1, "b.c": "x", "c": false })).is_ok());
         let own = json!({ "id": "0123456789abcde0", "name": "x", "start_time": 1.0, "in_progress": true });
         assert!(judge(&|s| s["subsegments"] = json!([own])).is_ok());
         let cases: [(&str, Value, &str); 17] = [
@@ -200,7 +200,7 @@ mod tests {
             ("type", json!("subsegment"), "MissingParentId"),
             ("parent_id", json!("1"), "InvalidParentId"),
             ("namespace", json!("local"), "InvalidNamespace"),
-            ("annotations", json!({ "a.b": 1 }), "InvalidAnnotation"),
+            ("annotations", json!({ "a b": 1 }), "InvalidAnnotation"),
             ("annotations", json!({ "a": [1] }), "InvalidAnnotation"),
             ("http", json!({ "response": { "status": "200" } }), "InvalidHttp"),
             ("cause", json!({ "exceptions": [{ "message": "x" }] }), "InvalidCause"),
