@@ -1,6 +1,9 @@
 //! CloudWatch: metrics.
 
+mod distribution;
 mod metrics;
+mod point;
+mod unit;
 
 /// Adds the plugins.
 pub(crate) fn register(registry: &mut suiro_sdk::Registry) {

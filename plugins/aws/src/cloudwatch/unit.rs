@@ -5,10 +5,10 @@
 
 /// A unit of CloudWatch's, and what values are multiplied by.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Unit {
+pub(crate) struct Unit {
     /// `None`: nothing is said.
-    pub(super) name: Option<&'static str>,
-    pub(super) factor: f64,
+    pub(crate) name: Option<&'static str>,
+    pub(crate) factor: f64,
 }
 
 /// CloudWatch's own words: who writes them gets them.
@@ -43,7 +43,7 @@ const NAMES: [&str; 26] = [
 
 /// What things are counted in, apart from what is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Counted {
+pub(crate) enum Counted {
     /// Amounts that are added up.
     Sum,
     /// A count over a time, by the second.
@@ -56,10 +56,10 @@ pub(super) enum Counted {
 
 impl Unit {
     /// Nothing is said, and nothing converted.
-    pub(super) const NONE: Unit = Unit { name: None, factor: 1.0 };
+    pub(crate) const NONE: Unit = Unit { name: None, factor: 1.0 };
 
     /// The unit for `unit` of a metric.
-    pub(super) fn of(unit: &str, counted: Counted) -> Unit {
+    pub(crate) fn of(unit: &str, counted: Counted) -> Unit {
         let plain = |name| Unit { name: Some(name), factor: 1.0 };
         let times = |name, factor| Unit { name: Some(name), factor };
         match unit {

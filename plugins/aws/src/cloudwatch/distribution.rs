@@ -13,26 +13,26 @@
 //! its lower bound where nobody knows more.
 
 /// Values, and how often each occurred.
-pub(super) type Values = Vec<(f64, f64)>;
+pub(crate) type Values = Vec<(f64, f64)>;
 
 /// A bucket that is not empty. A bound may be infinite.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Bucket {
-    pub(super) low: f64,
-    pub(super) high: f64,
-    pub(super) count: f64,
+pub(crate) struct Bucket {
+    pub(crate) low: f64,
+    pub(crate) high: f64,
+    pub(crate) count: f64,
 }
 
 /// What is known beside the buckets.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Known {
-    pub(super) sum: Option<f64>,
-    pub(super) min: Option<f64>,
-    pub(super) max: Option<f64>,
+pub(crate) struct Known {
+    pub(crate) sum: Option<f64>,
+    pub(crate) min: Option<f64>,
+    pub(crate) max: Option<f64>,
 }
 
 /// Values for `buckets`, which ascend; each value once, ascending.
-pub(super) fn values(mut buckets: Vec<Bucket>, known: Known) -> Values {
+pub(crate) fn values(mut buckets: Vec<Bucket>, known: Known) -> Values {
     let (Some(first), Some(last)) = (buckets.first().copied(), buckets.last().copied()) else { return Values::new() };
     let within = |value: f64| value.is_finite() && value >= first.low && value <= last.high;
     let min = known.min.filter(|&min| within(min) && min <= first.high);
@@ -105,7 +105,7 @@ fn take_one(buckets: &mut Vec<Bucket>, at: usize) {
 }
 
 /// Sorts, and has each value once.
-pub(super) fn join(values: &mut Values) {
+pub(crate) fn join(values: &mut Values) {
     values.sort_by(|a, b| a.0.total_cmp(&b.0));
     values.dedup_by(|next, kept| {
         let same = next.0 == kept.0;

@@ -6,39 +6,39 @@ use suiro_record::{Batch, Kind, NodeRef, Row};
 
 /// What the output looks at. See `docs/signals.md`.
 #[derive(Default)]
-pub(super) struct Point<'a> {
-    pub(super) name: Cow<'a, str>,
-    pub(super) kind: Cow<'a, str>,
-    pub(super) unit: Cow<'a, str>,
-    pub(super) cumulative: bool,
-    pub(super) monotonic: bool,
+pub(crate) struct Point<'a> {
+    pub(crate) name: Cow<'a, str>,
+    pub(crate) kind: Cow<'a, str>,
+    pub(crate) unit: Cow<'a, str>,
+    pub(crate) cumulative: bool,
+    pub(crate) monotonic: bool,
     /// No value was recorded.
-    pub(super) unrecorded: bool,
-    pub(super) time: i64,
-    pub(super) attributes: Option<NodeRef<'a>>,
+    pub(crate) unrecorded: bool,
+    pub(crate) time: i64,
+    pub(crate) attributes: Option<NodeRef<'a>>,
     /// `metadata.type`: the type as its source names it.
-    pub(super) source_type: Cow<'a, str>,
-    pub(super) value: Option<f64>,
-    pub(super) values: Option<NodeRef<'a>>,
-    pub(super) count: Option<f64>,
-    pub(super) sum: Option<f64>,
-    pub(super) min: Option<f64>,
-    pub(super) max: Option<f64>,
-    pub(super) bounds: Option<NodeRef<'a>>,
-    pub(super) buckets: Option<NodeRef<'a>>,
-    pub(super) scale: i64,
-    pub(super) zero_count: f64,
-    pub(super) zero_threshold: f64,
-    pub(super) positive: Side<'a>,
-    pub(super) negative: Side<'a>,
-    pub(super) quantiles: Option<NodeRef<'a>>,
+    pub(crate) source_type: Cow<'a, str>,
+    pub(crate) value: Option<f64>,
+    pub(crate) values: Option<NodeRef<'a>>,
+    pub(crate) count: Option<f64>,
+    pub(crate) sum: Option<f64>,
+    pub(crate) min: Option<f64>,
+    pub(crate) max: Option<f64>,
+    pub(crate) bounds: Option<NodeRef<'a>>,
+    pub(crate) buckets: Option<NodeRef<'a>>,
+    pub(crate) scale: i64,
+    pub(crate) zero_count: f64,
+    pub(crate) zero_threshold: f64,
+    pub(crate) positive: Side<'a>,
+    pub(crate) negative: Side<'a>,
+    pub(crate) quantiles: Option<NodeRef<'a>>,
 }
 
 /// One side of an exponential histogram.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Side<'a> {
-    pub(super) offset: i64,
-    pub(super) buckets: Option<NodeRef<'a>>,
+pub(crate) struct Side<'a> {
+    pub(crate) offset: i64,
+    pub(crate) buckets: Option<NodeRef<'a>>,
 }
 
 /// The bit of `flags` that says that no value was recorded.
@@ -48,7 +48,7 @@ const UNRECORDED: u64 = 1;
 
 impl<'a> Point<'a> {
     /// Reads it.
-    pub(super) fn read(batch: &'a Batch, row: &Row) -> Point<'a> {
+    pub(crate) fn read(batch: &'a Batch, row: &Row) -> Point<'a> {
         let mut point = Point { time: row.time, ..Point::default() };
         let text = |node: NodeRef<'a>| node.as_str().unwrap_or_default();
         for node in batch.body(row.root()).children() {
@@ -86,12 +86,12 @@ impl<'a> Point<'a> {
     }
 
     /// Whether it is StatsD's: what it counts is of its own window only.
-    pub(super) fn is_statsd(&self) -> bool {
+    pub(crate) fn is_statsd(&self) -> bool {
         matches!(&*self.source_type, "timer" | "histogram" | "distribution")
     }
 
     /// Quantiles with their values.
-    pub(super) fn quantiles(&self) -> impl Iterator<Item = (f64, f64)> + 'a {
+    pub(crate) fn quantiles(&self) -> impl Iterator<Item = (f64, f64)> + 'a {
         self.quantiles.into_iter().flat_map(NodeRef::children).map(|quantile| {
             let member = |name| quantile.children().find(|node| node.key() == Some(name)).and_then(NodeRef::as_f64);
             // What is 0 may be left out.
