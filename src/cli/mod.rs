@@ -3,6 +3,7 @@
 //! Exit codes: 0 done; 1 something could not be delivered or started; 2 the configuration or the command line is wrong.
 
 mod check;
+mod health;
 mod list;
 mod load;
 mod logs;
@@ -39,6 +40,8 @@ enum Command {
     Run(run::RunArgs),
     /// Check a configuration and print what would be run; exit code 2 if it is wrong
     Check(check::CheckArgs),
+    /// Ask a running agent whether it is well; exit code 1 if not
+    Health(health::HealthArgs),
     /// List inputs, filters, outputs and parsers
     List(list::ListArgs),
     /// Write, test, inspect and measure WASM filters
@@ -59,6 +62,7 @@ pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
+        Command::Health(args) => health::health(&args),
         Command::List(args) => list::list(&args),
         #[cfg(feature = "wasm")]
         Command::Wasm(args) => wasm::wasm(&args),

@@ -112,6 +112,7 @@ impl Driver {
             dead_letter: &setup.dead_letter,
             queue: &*setup.queue,
             max_attempts: setup.retry.max_attempts,
+            apart: setup.output.is_apart(),
         };
         let output = &*setup.output;
         let ledger = &setup.ledger;
@@ -142,7 +143,10 @@ impl Driver {
                 ready.extend(complete.drain(..));
             }
             let finished = setup.queue.is_finished();
-            if finished || former.due().is_some_and(|due| due <= now) {
+            // What is collected is memory. Where it alone keeps the queue from giving more, waiting would fill nothing.
+            let idle = ready.is_empty() && delayed.is_empty() && under_way.is_empty();
+            let held_up = idle && former.due().is_some() && setup.queue.is_held_up();
+            if finished || held_up || former.due().is_some_and(|due| due <= now) {
                 ready.extend(former.take());
             }
             while under_way.len() < concurrency.limit() && held_until.is_none() {
@@ -176,7 +180,10 @@ impl Driver {
                             killpoint::pass("output.settled");
                             if well || rest.again.is_none() && !rest.overwhelmed {
                                 concurrency.went_well();
-                                setup.health.ok(&setup.name);
+                                // One place may be well where another has not been for long.
+                                if !delayed.iter().any(|(_, formed)| formed.attempts >= WORRYING) {
+                                    setup.health.ok(&setup.name);
+                                }
                             }
                             rest
                         }

@@ -4,13 +4,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use suiro_record::{Batch, Row, Scope, Source};
-use suiro_sdk::{InputLedger, Limits, Outcome, OutputLedger, Part, Pool, Reason, Rows, Tracker, Verdict};
+use suiro_sdk::{
+    Delivering, Delivery, InputLedger, Limits, Outcome, Output, OutputLedger, OutputSetup, Part, Pool, Reason, Rows,
+    Tracker, Verdict,
+};
 use tempfile::TempDir;
 
 use super::former::{Formed, Former};
 use super::verdicts::{Books, Rest};
-use super::{DeadLetter, DeadLetterSettings};
-use crate::queue::{MemoryQueue, Queue, QueueSetup, WhenFull};
+use super::{DeadLetter, DeadLetterSettings, Driver, DriverSetup, RetrySettings};
+use crate::queue::{DiskQueue, DiskSetup, Fsync, MemoryQueue, Queue, QueueSetup, WhenFull};
 
 /// Source bytes of a record.
 const RECORD: u64 = 10;
@@ -44,6 +47,11 @@ impl Rig {
 
     /// Queues `count` records.
     fn push(&self, count: u64) {
+        assert!(self.queue.push(self.part(count)).is_ok());
+    }
+
+    /// `count` records.
+    fn part(&self, count: u64) -> Part {
         let mut batch = Batch::new("app".into(), Arc::new(Scope::new(self.tracker.source().clone())), 1);
         for n in 0..count {
             let start = batch.heap().len();
@@ -53,8 +61,7 @@ impl Rig {
             batch.rows.push(Row::new(root, n as i64, n * RECORD, (n + 1) * RECORD));
         }
         let receipt = self.tracker.open(0..count * RECORD, count);
-        let part = Part { batch: Arc::new(Pool::default()).share(batch), rows: Rows::All, custody: receipt.into() };
-        assert!(self.queue.push(part).is_ok());
+        Part { batch: Arc::new(Pool::default()).share(batch), rows: Rows::All, custody: receipt.into() }
     }
 
     /// What is queued, in deliveries of at most `max_records`.
@@ -69,8 +76,17 @@ impl Rig {
     }
 
     fn close(&self, formed: Formed, outcome: Outcome) -> Rest {
-        let books =
-            Books { ledger: &self.ledger, dead_letter: &self.dead_letter, queue: &self.queue, max_attempts: None };
+        self.close_as(formed, outcome, false)
+    }
+
+    fn close_as(&self, formed: Formed, outcome: Outcome, apart: bool) -> Rest {
+        let books = Books {
+            ledger: &self.ledger,
+            dead_letter: &self.dead_letter,
+            queue: &self.queue,
+            max_attempts: None,
+            apart,
+        };
         let rest = books.close(formed, outcome);
         self.assert_balanced();
         rest
@@ -156,6 +172,25 @@ fn a_server_that_takes_not_one_record_is_left_alone() {
     rig.assert_settled();
 }
 
+/// Scenario: of an output whose records go to several places, one place takes nothing. Guarantees: what goes to the others
+/// does not wait for it.
+#[test]
+fn a_place_that_takes_nothing_holds_back_no_other() {
+    let rig = Rig::new();
+    rig.push(2);
+    let formed = rig.form(2).remove(0);
+    let none = Outcome::Partial(vec![(0, later(None, false)), (1, later(None, true))]);
+    let rest = rig.close_as(formed, none, true);
+    assert!(!rest.overwhelmed && rest.degraded.is_some());
+    let (formed, _) = rest.again.expect("both are left");
+    // Nobody is there at all.
+    let retry = Outcome::Retry { why: "later".to_owned(), after: None, degraded: false };
+    let rest = rig.close_as(formed, retry, true);
+    assert!(rest.overwhelmed);
+    rig.close_as(rest.again.expect("both are left").0, Outcome::Delivered, true);
+    rig.assert_settled();
+}
+
 #[test]
 fn what_may_have_been_refused_is_kept_and_marked() {
     // The same, whether the whole of a delivery had one answer or a part of it.
@@ -174,5 +209,83 @@ fn what_may_have_been_refused_is_kept_and_marked() {
         assert_eq!(counts, [(Reason::REJECTED_UNIDENTIFIED.0, 1)]);
         assert_eq!(suiro_sdk::ledger::read(&rig.ledger.delivered), 2);
         rig.assert_settled();
+    }
+}
+
+/// Takes everything, and counts.
+struct Taker(std::sync::mpsc::Sender<usize>);
+
+impl Output for Taker {
+    fn deliver<'a>(&'a self, delivery: &'a Delivery) -> Delivering<'a> {
+        let _ = self.0.send(delivery.len());
+        Box::pin(async { Outcome::Delivered })
+    }
+}
+
+/// Scenario: an output likes deliveries that are larger than its queue, and would wait an hour for them.
+/// Guarantees: what the queue holds is delivered when nothing more fits into it, in memory and from disk.
+#[test]
+fn a_delivery_larger_than_the_queue_does_not_wait() {
+    for on_disk in [false, true] {
+        let rig = Rig::new();
+        let setup = || QueueSetup {
+            max_bytes: 16 << 10,
+            when_full: WhenFull::Block,
+            ledger: rig.ledger.clone(),
+            wakers: Vec::new(),
+        };
+        let disk = || DiskSetup {
+            queue: setup(),
+            name: "out".into(),
+            folder: rig.folder.path().join("queue"),
+            max_size: 64 << 20,
+            fsync: Fsync::Never,
+            pool: Arc::default(),
+            health: Arc::default(),
+        };
+        let queue: Arc<dyn Queue> = match on_disk {
+            true => Arc::new(DiskQueue::open(disk()).expect("the queue opens")),
+            false => Arc::new(MemoryQueue::new(setup())),
+        };
+        let (taken, takes) = std::sync::mpsc::channel();
+        let (_not_yet, abort) = tokio::sync::watch::channel(false);
+        let driver = Driver::new(DriverSetup {
+            name: "out".into(),
+            output: Box::new(Taker(taken)),
+            queue: queue.clone(),
+            limits: Limits { max_bytes: usize::MAX, max_records: usize::MAX, timeout: Duration::from_secs(3600) },
+            retry: RetrySettings { initial: Duration::ZERO, max: Duration::ZERO, max_attempts: None },
+            concurrency: 4,
+            ordered: false,
+            ledger: rig.ledger.clone(),
+            dead_letter: Arc::new(DeadLetter::new(DeadLetterSettings::of(rig.folder.path(), "out"), "out")),
+            health: Arc::default(),
+            setup: OutputSetup {
+                name: "out".into(),
+                data_dir: rig.folder.path().to_owned(),
+                ledger: rig.ledger.clone(),
+            },
+            abort,
+        });
+        let thread = std::thread::spawn(move || driver.run(|started| started.expect("it starts")));
+        let mut pushed = 0;
+        for n in 0..200 {
+            let mut part = rig.part(10);
+            let until = Instant::now() + Duration::from_secs(60);
+            while let Err(back) = queue.push(part) {
+                assert!(Instant::now() < until, "on disk {on_disk}: part {n} finds no room");
+                std::thread::sleep(Duration::from_millis(1));
+                part = *back;
+            }
+            pushed += 10;
+        }
+        assert!(takes.recv_timeout(Duration::from_secs(60)).is_ok(), "on disk {on_disk}: nothing was delivered");
+        queue.close();
+        thread.join().expect("it ends");
+        queue.finish();
+        rig.assert_balanced();
+        let read = suiro_sdk::ledger::read;
+        assert_eq!((read(&rig.ledger.delivered), read(&rig.ledger.in_flight)), (pushed, 0));
+        assert_eq!(rig.tracker.open_receipts(), 0);
     }
 }

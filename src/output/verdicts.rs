@@ -17,6 +17,8 @@ pub(crate) struct Books<'a> {
     pub(crate) dead_letter: &'a DeadLetter,
     pub(crate) queue: &'a dyn Queue,
     pub(crate) max_attempts: Option<u32>,
+    /// See [`suiro_sdk::Output::is_apart`].
+    pub(crate) apart: bool,
 }
 
 /// What is left to do after an outcome.
@@ -147,7 +149,7 @@ impl Books<'_> {
                 again.charges.push(charge);
             }
         }
-        rest.overwhelmed = refused_for_now == records || rest.after.is_some();
+        rest.overwhelmed = refused_for_now == records && !self.apart || rest.after.is_some();
         rest.again = why_again.map(|why| {
             add(&self.ledger.retries, 1);
             (again, why)

@@ -31,7 +31,7 @@ pub struct InputPlan {
     pub type_name: String,
     /// The plugin.
     pub input: Box<dyn Input>,
-    /// `tag`: over the scope of its records. Default: the input's name.
+    /// `tag`: over the scope of its records. Default: the input's name, or what the input says.
     pub tag: Arc<Template>,
     /// `parser`: makes fields of its lines.
     pub parser: Option<Arc<dyn Parser>>,
@@ -187,7 +187,7 @@ impl Builder<'_> {
     fn input(&mut self, block: &Block) -> Option<InputPlan> {
         let section = &block.section;
         let entry = self.registry.inputs.get(block.type_name.as_str())?;
-        let tag = tag(section).or_else(|| Template::parse(&literal(&block.name)).ok())?;
+        let tag = tag(section);
         let parser = self.parser(section);
         let choices = [("keep", OnParseError::Keep), ("drop", OnParseError::Drop)];
         let on_parse_error = section.choice("on_parse_error", &choices).unwrap_or_default();
@@ -198,10 +198,13 @@ impl Builder<'_> {
         let built = (entry.build)(section);
         let filters = self.filters(&block.filters);
         section.finish().ok()?;
+        let input = built.ok()?;
+        let default = || input.default_tag().map_or_else(|| literal(&block.name), str::to_owned);
+        let tag = tag.or_else(|| Template::parse(&default()).ok())?;
         Some(InputPlan {
             name: block.name.as_str().into(),
             type_name: block.type_name.clone(),
-            input: built.ok()?,
+            input,
             tag: Arc::new(tag),
             parser,
             on_parse_error,

@@ -204,7 +204,9 @@ impl Shared {
                 likes.max_bytes
             );
         }
-        let queue = self.queue(&name, &settings.queue, share, &ledger)?;
+        // Deliveries have to fit, one being formed and one under way, and a batch is larger than its source.
+        let memory = MEMORY_QUEUE.max(limits.max_bytes.saturating_mul(4)).min(share);
+        let queue = self.queue(&name, &settings.queue, memory, share, &ledger)?;
         let filters = filters.into_iter().map(|plan| self.filter(plan)).collect::<Result<_, _>>()?;
         self.outputs.push(OutputRoute {
             matches: settings.matches.clone(),
@@ -235,14 +237,15 @@ impl Shared {
         &self,
         name: &Arc<str>,
         settings: &QueueSettings,
+        memory: usize,
         share: usize,
         ledger: &Arc<suiro_sdk::OutputLedger>,
     ) -> Result<Arc<dyn Queue>, StartError> {
         let setup = QueueSetup {
             max_bytes: match settings.kind {
-                QueueKind::Memory => settings.max_size.map_or(MEMORY_QUEUE, |size| size as usize).min(share),
+                QueueKind::Memory => settings.max_size.map_or(memory, |size| size as usize).min(share),
                 // What is on its way to the disk, and from it.
-                QueueKind::Disk => MEMORY_QUEUE.min(share),
+                QueueKind::Disk => memory,
             },
             when_full: settings.when_full,
             ledger: ledger.clone(),

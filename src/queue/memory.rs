@@ -30,6 +30,8 @@ struct State {
     parts: VecDeque<Queued>,
     /// Charges of what is queued and of what is under way.
     bytes: usize,
+    /// A part found no room, and nothing was given back since.
+    full: bool,
     closed: bool,
 }
 
@@ -58,6 +60,9 @@ impl Queue for MemoryQueue {
         let mut dropped = Vec::new();
         let mut state = self.state();
         let fits = |bytes: usize| bytes == 0 || bytes + charge <= self.setup.max_bytes;
+        if !fits(state.bytes) && !std::mem::replace(&mut state.full, true) {
+            self.ready.notify_one();
+        }
         if self.setup.when_full == WhenFull::DropOldest && !fits(state.bytes) {
             let queued: usize = state.parts.iter().map(|queued| queued.charge).sum();
             // What is under way can't make room. Where that alone is too much, the oldest would go for nothing.
@@ -103,11 +108,19 @@ impl Queue for MemoryQueue {
     }
 
     fn done(&self, charge: usize) {
-        self.state().bytes -= charge;
+        let mut state = self.state();
+        state.bytes -= charge;
+        state.full = false;
+        drop(state);
         self.setup.ledger.queued_bytes.fetch_sub(charge as u64, Ordering::Relaxed);
         if self.turned_away.swap(false, Ordering::SeqCst) {
             self.setup.wakers.iter().for_each(suiro_sdk::Waker::wake);
         }
+    }
+
+    fn is_held_up(&self) -> bool {
+        let state = self.state();
+        state.full && state.parts.is_empty()
     }
 
     fn close(&self) {
@@ -197,5 +210,22 @@ mod tests {
         assert!(!queue.is_finished());
         assert_eq!(numbers(&queue), [1]);
         assert!(queue.is_finished());
+    }
+
+    #[test]
+    fn it_is_held_up_when_nothing_is_left_in_it_and_nothing_fits() {
+        for when_full in [WhenFull::Block, WhenFull::DropOldest, WhenFull::DropNewest] {
+            let queue = queue(when_full, part(0).batch.capacity());
+            assert!(queue.push(part(0)).is_ok());
+            assert_eq!(queue.push(part(1)).is_ok(), when_full != WhenFull::Block);
+            let held = queue.pop().expect("there is one");
+            if when_full == WhenFull::DropOldest {
+                // The newer one took the place of the older.
+                assert!(queue.push(part(2)).is_ok());
+            }
+            assert!(queue.is_held_up(), "{when_full:?}");
+            queue.done(held.charge);
+            assert!(!queue.is_held_up(), "{when_full:?}");
+        }
     }
 }

@@ -21,11 +21,15 @@ pub trait Queue: Send + Sync {
     /// The oldest part, if there is one.
     fn pop(&self) -> Option<Queued>;
 
-    /// Completes when there may be something to pop, or the queue was closed.
+    /// Completes when there may be something to pop, or the queue is held up, or was closed.
     fn ready(&self) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 
     /// The driver is done with a part, and its memory is free.
     fn done(&self, charge: usize);
+
+    /// Whether what was popped is all that keeps more from coming: the driver had better send what it collects, full or
+    /// not. [`Queue::ready`] completes when that becomes true.
+    fn is_held_up(&self) -> bool;
 
     /// Nothing more will be pushed.
     fn close(&self);

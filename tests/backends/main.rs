@@ -1,6 +1,6 @@
-//! The built agent against real servers: OpenSearch, Grafana Loki, the OpenTelemetry Collector, Jaeger, Zipkin and
-//! Prometheus, started by the scripts of the folders beside this file, written to through whole pipelines, queried back and
-//! compared record by record. The OpenTelemetry SDK for Python is a source.
+//! The built agent against real servers: OpenSearch, Grafana Loki, the OpenTelemetry Collector, Jaeger, Zipkin, Prometheus and
+//! moto, which stands for AWS, started by the scripts of the folders beside this file, written to through whole pipelines, queried
+//! back and compared record by record. SDKs for Python are sources: OpenTelemetry's, X-Ray's, Fluentd's logger.
 //!
 //! - Gated: without `SUIRO_BACKENDS=1`, or a list of servers in the place of the 1, every test says so on stderr and passes,
 //!   because getting the servers takes minutes the first time (see `tests/backends/run`, which builds them and sets it).
@@ -11,7 +11,11 @@
 //!   that the output and the in-process servers of the other tests are built on.
 
 mod agent;
+mod aws;
+mod aws_facts;
+mod aws_tests;
 mod collector;
+mod forward_tests;
 mod input;
 mod ledger;
 mod loki;

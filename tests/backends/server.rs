@@ -44,7 +44,8 @@ servers! {
     jaeger: "A Jaeger; its URL is that of the query API. `otlp` (HTTP), `grpc` (OTLP), `thrift`: URLs.",
     zipkin: "A Zipkin.",
     prometheus: "A Prometheus that takes remote writes; `targets`: the folder for files that say what to scrape.",
-    python: "No server, but the SDK for Python: the URL is the folder of its environments, `script` what to run.",
+    python: "No server, but SDKs for Python: the URL is the folder of their environments; `script`, `aws`, `clients`: what to run.",
+    moto: "moto, which stands for AWS: all services at its URL.",
 }
 
 impl Server {

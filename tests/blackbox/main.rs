@@ -9,14 +9,26 @@ mod agent;
 mod api;
 #[cfg(feature = "aws")]
 mod aws_auth;
+#[cfg(feature = "aws")]
+mod aws_metadata;
+#[cfg(feature = "aws")]
+mod aws_streams;
 mod bad_config;
 mod bad_input;
+#[cfg(feature = "aws")]
+mod cloudwatch;
+#[cfg(feature = "aws")]
+mod cloudwatch_metrics;
 mod commands;
 mod crash;
 mod datadog;
 mod dead_letters;
 mod disk_queue;
+#[cfg(feature = "aws")]
+mod fan_out;
 mod faults;
+mod forward;
+mod health;
 mod host_metrics;
 mod hostile_servers;
 mod ledger;
@@ -39,6 +51,10 @@ mod wasm;
 mod wasm_command;
 #[cfg(feature = "wasm")]
 mod wasm_filters;
+#[cfg(feature = "aws")]
+mod xray_input;
+#[cfg(feature = "aws")]
+mod xray_output;
 
 /// How long anything may take before the test fails: far longer than it does.
 pub(crate) const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);

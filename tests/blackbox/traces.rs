@@ -20,7 +20,7 @@ const ZIPKIN_PROTOBUF: &[u8] = include_bytes!("../../plugins/zipkin/src/tests/fi
 const FILE: &str = "[[output]]\nname = 'out'\ntype = 'file'\npath = 'spans.jsonl'\nformat = 'full'\n";
 
 /// Where an agent listens, in the order in which it said so.
-fn addresses(agent: &Running, count: usize) -> Vec<SocketAddr> {
+pub(crate) fn addresses(agent: &Running, count: usize) -> Vec<SocketAddr> {
     let said = |agent: &Running| -> Vec<SocketAddr> {
         let stderr = agent.stderr();
         let lines = stderr.lines().filter(|line| line.contains("listens"));
@@ -32,7 +32,7 @@ fn addresses(agent: &Running, count: usize) -> Vec<SocketAddr> {
 }
 
 /// Posts; the status and the body of the answer.
-fn post(url: &str, content_type: &str, body: &[u8]) -> (u16, String) {
+pub(crate) fn post(url: &str, content_type: &str, body: &[u8]) -> (u16, String) {
     let agent: ureq::Agent =
         ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).build().into();
     let mut answer = agent.post(url).header("content-type", content_type).send(body).expect("an answer");

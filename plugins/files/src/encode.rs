@@ -1,7 +1,7 @@
 //! How records are written as lines.
 
-use suiro_record::{Batch, LOG_KEY, Row, Value, write_json_str};
-use suiro_sdk::document::write_text;
+use suiro_record::{Batch, Row};
+use suiro_sdk::document::{write_full, write_text};
 use suiro_sdk::settings::Section;
 use suiro_sdk::time;
 
@@ -43,42 +43,6 @@ impl Format {
     }
 }
 
-fn write_full(batch: &Batch, row: &Row, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"{\"@time\":\"");
-    time::write_rfc3339(row.time, out);
-    out.push(b'"');
-    let scope = batch.scope(row);
-    for (key, text) in [("@tag", &*batch.tag), ("@input", scope.source.input()), ("@signal", batch.signal.name())] {
-        next_key(key, out);
-        write_json_str(text, out);
-    }
-    for (key, attributes) in [("@resource", &scope.resource), ("@scope", &scope.scope)] {
-        if !attributes.is_empty() {
-            next_key(key, out);
-            Value::Object(attributes.clone()).write_json(out);
-        }
-    }
-    for child in batch.header(row).into_iter().flat_map(|header| header.children()) {
-        next_key(&format!("@{}", child.key().unwrap_or_default()), out);
-        child.write_json(out);
-    }
-    let body = batch.body(row.root());
-    if body.kind() != suiro_record::Kind::Object {
-        next_key(LOG_KEY, out);
-        body.write_json(out);
-    } else if body.children().next().is_some() {
-        out.push(b',');
-        batch.write_members(row.root(), out);
-    }
-    out.push(b'}');
-}
-
-fn next_key(key: &str, out: &mut Vec<u8>) {
-    out.push(b',');
-    write_json_str(key, out);
-    out.push(b':');
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -86,25 +50,6 @@ mod tests {
     use suiro_record::{Scope, Source};
 
     use super::*;
-
-    #[test]
-    fn full_holds_what_stands_beside_a_record() {
-        let mut scope = Scope::new(Arc::new(Source::new("in".into(), 1))).with("service.name", "shop");
-        scope.scope.push(("name".to_owned(), Value::from("lib")));
-        let mut batch = Batch::new("app".into(), Arc::new(scope), 0);
-        for text in [r#"{"a": 1}"#, "{}", "[1]"] {
-            let start = batch.heap_mut().len();
-            batch.heap_mut().extend_from_slice(text.as_bytes());
-            let root = batch.parse_json(start..start + text.len()).unwrap();
-            batch.rows.push(Row::new(root, 1_000_000_000, 0, 1));
-        }
-        batch.set_header(0, suiro_record::Header::TraceId, suiro_record::NewValue::Str("ab")).unwrap();
-        let mut out = Vec::new();
-        batch.rows.iter().for_each(|row| Format::Full.write(&batch, row, &mut out));
-        let head = r#"{"@time":"1970-01-01T00:00:01Z","@tag":"app","@input":"in","@signal":"logs","@resource":{"service.name":"shop"},"@scope":{"name":"lib"}"#;
-        let expected = format!("{head},\"@trace_id\":\"ab\",\"a\": 1}}\n{head}}}\n{head},\"log\":[1]}}\n");
-        assert_eq!(String::from_utf8(out).unwrap(), expected);
-    }
 
     #[test]
     fn formats() {

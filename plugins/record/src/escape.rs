@@ -13,8 +13,8 @@ pub fn write_json_str(s: &str, out: &mut Vec<u8>) -> bool {
     escaped
 }
 
-/// Appends `s`, escaped, without quotes. Says whether anything needed an escape.
-pub(crate) fn write_escaped(s: &[u8], out: &mut Vec<u8>) -> bool {
+/// Appends `s`, which is UTF-8, escaped, without quotes. Says whether anything needed an escape.
+pub fn write_escaped(s: &[u8], out: &mut Vec<u8>) -> bool {
     let mut from = 0;
     loop {
         let at = from + crate::scan::plain_run(&s[from..]);

@@ -69,7 +69,7 @@ mod write;
 pub use assemble::{Assembly, Key, Piece};
 pub use batch::{Batch, RootId, Row, Signal, TimeKind};
 pub use edit::{EditError, NewValue};
-pub use escape::write_json_str;
+pub use escape::{write_escaped as write_json_escaped, write_json_str};
 pub use field::{Field, Kind};
 pub use header::Header;
 pub use json_error::JsonError;

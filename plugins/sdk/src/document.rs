@@ -1,7 +1,9 @@
 //! A record as a document, as outputs write it: as JSON on one line (the batch writes no line breaks, whatever its source
 //! looked like), or as the text it was read from.
 
-use suiro_record::{Batch, Kind, LOG_KEY, Row};
+use suiro_record::{Batch, Kind, LOG_KEY, Row, Value, write_json_str};
+
+use crate::time;
 
 /// Appends the body of a record as a JSON map. A body that is not a map is `{"log":it}`.
 #[inline]
@@ -11,7 +13,7 @@ pub fn write_document(batch: &Batch, row: &Row, out: &mut Vec<u8>) {
         batch.write_json(row, out);
     } else {
         out.push(b'{');
-        suiro_record::write_json_str(LOG_KEY, out);
+        write_json_str(LOG_KEY, out);
         out.push(b':');
         body.write_json(out);
         out.push(b'}');
@@ -40,6 +42,43 @@ pub fn write_text(batch: &Batch, row: &Row, out: &mut Vec<u8>) {
         Some(text) => out.extend_from_slice(text.as_bytes()),
         None => batch.write_json(row, out),
     }
+}
+
+/// Appends everything as one JSON map: what stands beside the record, under its paths (`@time`, `@resource`, ...), then the body.
+pub fn write_full(batch: &Batch, row: &Row, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"@time\":\"");
+    time::write_rfc3339(row.time, out);
+    out.push(b'"');
+    let scope = batch.scope(row);
+    for (key, text) in [("@tag", &*batch.tag), ("@input", scope.source.input()), ("@signal", batch.signal.name())] {
+        next_key(key, out);
+        write_json_str(text, out);
+    }
+    for (key, attributes) in [("@resource", &scope.resource), ("@scope", &scope.scope)] {
+        if !attributes.is_empty() {
+            next_key(key, out);
+            Value::Object(attributes.clone()).write_json(out);
+        }
+    }
+    for child in batch.header(row).into_iter().flat_map(|header| header.children()) {
+        next_key(&format!("@{}", child.key().unwrap_or_default()), out);
+        child.write_json(out);
+    }
+    let body = batch.body(row.root());
+    if body.kind() != Kind::Object {
+        next_key(LOG_KEY, out);
+        body.write_json(out);
+    } else if body.children().next().is_some() {
+        out.push(b',');
+        batch.write_members(row.root(), out);
+    }
+    out.push(b'}');
+}
+
+fn next_key(key: &str, out: &mut Vec<u8>) {
+    out.push(b',');
+    write_json_str(key, out);
+    out.push(b':');
 }
 
 #[cfg(test)]
@@ -93,5 +132,24 @@ mod tests {
         assert_eq!(document("{}", json), "before {}\n");
         let text = |batch: &mut Batch, span| batch.text_body(span);
         assert_eq!(document("a\n\"b\"", text), "before {\"log\":\"a\\n\\\"b\\\"\"}\n");
+    }
+
+    #[test]
+    fn full_holds_what_stands_beside_a_record() {
+        let mut scope = Scope::new(Arc::new(Source::new("in".into(), 1))).with("service.name", "shop");
+        scope.scope.push(("name".to_owned(), Value::from("lib")));
+        let mut batch = Batch::new("app".into(), Arc::new(scope), 0);
+        for text in [r#"{"a": 1}"#, "{}", "[1]"] {
+            let start = batch.heap_mut().len();
+            batch.heap_mut().extend_from_slice(text.as_bytes());
+            let root = batch.parse_json(start..start + text.len()).unwrap();
+            batch.rows.push(Row::new(root, 1_000_000_000, 0, 1));
+        }
+        batch.set_header(0, suiro_record::Header::TraceId, suiro_record::NewValue::Str("ab")).unwrap();
+        let mut out = Vec::new();
+        batch.rows.iter().for_each(|row| write_full(&batch, row, &mut out));
+        let head = r#"{"@time":"1970-01-01T00:00:01Z","@tag":"app","@input":"in","@signal":"logs","@resource":{"service.name":"shop"},"@scope":{"name":"lib"}"#;
+        let expected = format!("{head},\"@trace_id\":\"ab\",\"a\": 1}}{head}}}{head},\"log\":[1]}}");
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
 }

@@ -19,6 +19,11 @@ pub trait Input: Send + Sync {
     /// What worker `setup.shard` reads of it; `None` if that is nothing. An input with several things to read (files)
     /// shares them among all shards, always the same way; one with a single thing gives it to shard 0.
     fn source(&self, setup: SourceSetup) -> Result<Option<Box<dyn Source>>, StartError>;
+
+    /// The template of its records' tags where the configuration has no `tag`; `None`: the input's name.
+    fn default_tag(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 /// What one worker reads.

@@ -41,6 +41,12 @@ pub trait Output: Send {
         Limits::default()
     }
 
+    /// Whether records go to several places that can fail each by itself, such as streams. Then a delivery of which every
+    /// record is to be tried again ([`Outcome::Partial`]) waits by itself; [`Outcome::Retry`] still holds back the others.
+    fn is_apart(&self) -> bool {
+        false
+    }
+
     /// Once, on its thread and inside its runtime, before the first delivery.
     fn start(&mut self, _setup: &OutputSetup) -> Result<(), StartError> {
         Ok(())

@@ -4,14 +4,13 @@
 //! datagrams can do better. Those that come in a burst are read in one go.
 
 use std::collections::VecDeque;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nix::sys::socket::{getsockopt, setsockopt, sockopt};
 use suiro_sdk::intake::{Desk, Intake};
+use suiro_sdk::serve::unix;
 use suiro_sdk::settings::{Reported, Section};
 use suiro_sdk::{Flow, Input, InputLedger, Polled, Source, SourceSetup, StartError, Tracker};
 use tokio::io::AsyncReadExt;
@@ -29,8 +28,6 @@ const BURST: usize = 512;
 const MAX_STREAMS: usize = 256;
 /// How soon a window that found no room is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
-/// Everybody may send, as clients in other containers have other users: only the owner may read.
-const SOCKET_MODE: u32 = 0o722;
 
 struct Statsd {
     settings: Settings,
@@ -241,7 +238,7 @@ impl Sockets {
             })
             .transpose()?;
         let unix = settings.unix.as_deref().map(|path| {
-            let socket = at_path("unix", path, || std::os::unix::net::UnixDatagram::bind(path))?;
+            let socket = unix::bind_at("unix", path, unix::MODE, || std::os::unix::net::UnixDatagram::bind(path))?;
             socket.set_nonblocking(true).map_err(|error| StartError(format!("`unix`: {error}")))?;
             if let Some(bytes) = settings.receive_buffer {
                 enlarge(&socket, bytes, desk);
@@ -249,7 +246,8 @@ impl Sockets {
             Ok(socket)
         });
         let stream = settings.unix_stream.as_deref().map(|path| {
-            let listener = at_path("unix_stream", path, || std::os::unix::net::UnixListener::bind(path))?;
+            let listener =
+                unix::bind_at("unix_stream", path, unix::MODE, || std::os::unix::net::UnixListener::bind(path))?;
             listener.set_nonblocking(true).map_err(|error| StartError(format!("`unix_stream`: {error}")))?;
             Ok(listener)
         });
@@ -270,30 +268,4 @@ fn enlarge(socket: &impl std::os::fd::AsFd, bytes: usize, desk: &Desk) {
             "`receive_buffer` is more than the system allows: raise net.core.rmem_max, or datagrams may be lost in bursts"
         );
     }
-}
-
-/// Binds a socket at a path, in place of one that nobody listens at any more.
-fn at_path<T>(setting: &str, path: &Path, bind: impl Fn() -> std::io::Result<T>) -> Result<T, StartError> {
-    let failed =
-        |error: std::io::Error| StartError(format!("`{setting}`: can't listen at {}: {error}", path.display()));
-    let bound = match bind() {
-        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse && is_abandoned(path) => {
-            std::fs::remove_file(path).map_err(failed)?;
-            bind()
-        }
-        bound => bound,
-    };
-    let socket = bound.map_err(failed)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(SOCKET_MODE)).map_err(failed)?;
-    Ok(socket)
-}
-
-/// Whether a socket stands at `path` that nobody listens at.
-fn is_abandoned(path: &Path) -> bool {
-    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
-    is_socket
-        && std::os::unix::net::UnixStream::connect(path).is_err_and(|error| {
-            // Of a socket for datagrams that somebody reads the system says that it is of another kind.
-            error.kind() == std::io::ErrorKind::ConnectionRefused
-        })
 }

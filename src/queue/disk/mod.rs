@@ -238,6 +238,10 @@ impl Queue for DiskQueue {
         self.core.done(charge);
     }
 
+    fn is_held_up(&self) -> bool {
+        self.core.is_held_up()
+    }
+
     fn close(&self) {
         self.core.close();
     }

@@ -90,6 +90,11 @@ impl Core {
         }
     }
 
+    /// What is under way leaves no room for what is next.
+    pub(super) fn is_held_up(&self) -> bool {
+        self.book().starved
+    }
+
     pub(super) fn close(&self) {
         self.book().closed = true;
         self.bell.ring();

@@ -21,6 +21,11 @@ pub enum Fault {
     /// Every so many-th record of the request is refused with "later", beginning with the first; the others are stored.
     /// Servers that can't name records refuse the whole.
     RefuseSome(usize),
+    /// As [`Fault::RefuseSome`], with this as the reason each time, in the words of the server (`InternalFailure`).
+    RefuseSomeWith(usize, String),
+    /// The error the service has this name for (`ExpiredTokenException`), of the whole request. Nothing is stored. Servers
+    /// whose errors have no names answer with a 400.
+    Named(String),
     /// The connection is reset when the head of the request is read.
     ResetBeforeBody,
     /// The connection is reset when half of the body is read.
@@ -73,6 +78,8 @@ impl Fault {
             Fault::Status(..) => "status",
             Fault::Html(_) => "html",
             Fault::RefuseSome(_) => "refused items",
+            Fault::RefuseSomeWith(..) => "refused items",
+            Fault::Named(_) => "named",
             Fault::ResetBeforeBody => "reset before body",
             Fault::ResetMidBody => "reset mid body",
             Fault::ResetAfterStore => "reset after store",

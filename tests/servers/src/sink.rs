@@ -96,15 +96,15 @@ impl Service for Node {
         Some(Answer::new(415, "text/plain", format!("can't decode {encoding}")))
     }
 
-    fn overloaded(&self, status: u16) -> Answer {
+    fn overloaded(&self, _: &Head, status: u16) -> Answer {
         Answer::new(status, "text/plain", "not now")
     }
 
     fn take(&self, request: &Request, fault: Option<&Fault>) -> Answer {
         if fault.is_some() {
-            return self.overloaded(429);
+            return self.overloaded(&request.head, 429);
         }
-        let Request { head, body } = request;
+        let Request { head, body, .. } = request;
         self.bodies.change(|bodies| {
             bodies.push(Body {
                 method: head.method.clone(),

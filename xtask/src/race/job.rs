@@ -9,6 +9,9 @@ use super::agents::Kind;
 pub(crate) enum Job {
     /// Tail text, to Loki.
     TextLoki,
+    /// Tail text, to CloudWatch Logs: signed.
+    #[value(name = "cloudwatch")]
+    TextCloudWatch,
     /// Tail JSON, parse, to Elasticsearch bulk.
     JsonEs,
     /// The same; records at level debug dropped, one field set, one removed.
@@ -35,6 +38,8 @@ pub(crate) enum Corpus {
 pub(crate) enum Destination {
     /// `POST /loki/api/v1/push`.
     Loki,
+    /// `PutLogEvents`.
+    CloudWatchLogs,
     /// `POST /_bulk`.
     Elasticsearch,
 }
@@ -52,12 +57,14 @@ pub(crate) struct Target {
 
 impl Job {
     /// Every job, in the order of the tables.
-    pub(crate) const ALL: [Self; 5] = [Self::TextLoki, Self::JsonEs, Self::JsonFilterEs, Self::ApacheEs, Self::WasmEs];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::TextLoki, Self::TextCloudWatch, Self::JsonEs, Self::JsonFilterEs, Self::ApacheEs, Self::WasmEs];
 
     /// The name on the command line and in file names.
     pub(crate) fn slug(self) -> &'static str {
         match self {
             Self::TextLoki => "text-loki",
+            Self::TextCloudWatch => "cloudwatch",
             Self::JsonEs => "json-es",
             Self::JsonFilterEs => "json-filter-es",
             Self::ApacheEs => "apache-es",
@@ -69,6 +76,7 @@ impl Job {
     pub(crate) fn title(self) -> &'static str {
         match self {
             Self::TextLoki => "tail text, to Loki",
+            Self::TextCloudWatch => "tail text, to CloudWatch Logs, signed",
             Self::JsonEs => "tail JSON, parse, to Elasticsearch bulk",
             Self::JsonFilterEs => "the same, dropping debug, setting and removing a field",
             Self::ApacheEs => "tail Apache combined, parse, to Elasticsearch bulk",
@@ -85,14 +93,14 @@ impl Job {
             Self::JsonEs => "read, split, validate, splice, send",
             Self::JsonFilterEs => "read, split, validate, find level, splice, send",
             Self::ApacheEs => "read, split, captures of the regex crate, write JSON, send",
-            Self::WasmEs => return None,
+            Self::TextCloudWatch | Self::WasmEs => return None,
         })
     }
 
     /// The file this job reads.
     pub(crate) fn corpus(self) -> Corpus {
         match self {
-            Self::TextLoki => Corpus::Text,
+            Self::TextLoki | Self::TextCloudWatch => Corpus::Text,
             Self::JsonEs | Self::JsonFilterEs | Self::WasmEs => Corpus::Json,
             Self::ApacheEs => Corpus::Apache,
         }
@@ -102,6 +110,7 @@ impl Job {
     pub(crate) fn destination(self) -> Destination {
         match self {
             Self::TextLoki => Destination::Loki,
+            Self::TextCloudWatch => Destination::CloudWatchLogs,
             Self::JsonEs | Self::JsonFilterEs | Self::ApacheEs | Self::WasmEs => Destination::Elasticsearch,
         }
     }
@@ -110,7 +119,7 @@ impl Job {
     pub(crate) fn takes(self, kind: Kind) -> bool {
         match kind {
             Kind::Suiro | Kind::FluentBit => true,
-            Kind::Vector | Kind::Loop => self != Self::WasmEs,
+            Kind::Vector | Kind::Loop => !matches!(self, Self::WasmEs | Self::TextCloudWatch),
             Kind::SuiroModify | Kind::SuiroSameWasm => self == Self::WasmEs,
         }
     }
@@ -119,6 +128,9 @@ impl Job {
     pub(crate) fn targets(self) -> Vec<Target> {
         let (to_fluent_bit, to_loop) = match self {
             Self::TextLoki => (2.0, 0.65),
+            Self::TextCloudWatch => {
+                return vec![Target { who: Kind::Suiro, than: Kind::FluentBit, ratio: 3.0 }];
+            }
             Self::JsonEs | Self::JsonFilterEs => (10.0, 0.50),
             Self::ApacheEs => (6.0, 1.0),
             Self::WasmEs => {

@@ -64,9 +64,16 @@ impl Caller {
 
     /// The same with a name before the service's host, as S3 has its buckets (`BUCKET.s3.REGION.amazonaws.com`). Not where
     /// [`Caller::takes_host_prefix`] says no: there the bucket belongs in the path.
+    /// Connections and buffers are shared.
     #[must_use]
-    pub fn with_host_prefix(self, prefix: &str) -> Self {
-        Caller { host_prefix: Some(prefix.to_owned()), ..self }
+    pub fn with_host_prefix(&self, prefix: &str) -> Self {
+        let Caller { account, service, client, .. } = self;
+        Caller {
+            account: account.clone(),
+            service: *service,
+            client: client.to(Vec::new()),
+            host_prefix: Some(prefix.to_owned()),
+        }
     }
 
     /// Whether the endpoint's host takes a name before it: it is the region's own, no override.

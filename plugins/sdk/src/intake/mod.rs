@@ -125,6 +125,12 @@ impl Intake {
     /// The network side, for the shard that is to open it; `None` for the others, where it is open already (the worker
     /// died, and it did not), and with `run --once`: what comes from others has no end to be read to.
     pub fn desk(self: &Arc<Self>, setup: &SourceSetup) -> Result<Option<Desk>, StartError> {
+        self.desk_of(setup, Scope::new(Arc::new(Origin::new(setup.name.clone(), 0))))
+    }
+
+    /// The same for an input whose senders say more of their records: `scope` is an example of what is known before one
+    /// is read. Such an input makes tags itself ([`Desk::tagged`]).
+    pub fn desk_of(self: &Arc<Self>, setup: &SourceSetup, scope: Scope) -> Result<Option<Desk>, StartError> {
         if setup.shard != 0 {
             return Ok(None);
         }
@@ -132,8 +138,7 @@ impl Intake {
             tracing::warn!(input = %setup.name, "with --once nothing is listened to: this input reads nothing");
             return Ok(None);
         }
-        let scope = Arc::new(Scope::new(Arc::new(Origin::new(setup.name.clone(), 0))));
-        let tag = tag::render(&setup.tag, &scope)?;
+        let tag = tag::render(&setup.tag, &Arc::new(scope))?;
         let mut state = self.state();
         if state.serving {
             return Ok(None);
@@ -276,6 +281,11 @@ impl Desk {
         }
     }
 
+    /// Whether the agent stops, and nothing is taken any more.
+    pub fn is_stopping(&self) -> bool {
+        *self.intake.stopping.borrow()
+    }
+
     /// A new incarnation: one per request, connection, or burst of datagrams.
     pub fn origin(&self) -> Arc<Origin> {
         Arc::new(Origin::new(self.name.clone(), rand::random()))
@@ -283,7 +293,12 @@ impl Desk {
 
     /// An empty batch of that signal, read now.
     pub fn batch(&self, scope: Arc<Scope>, signal: Signal) -> Batch {
-        let mut batch = self.pool.batch(self.tag.clone(), scope, crate::time::now());
+        self.tagged(self.tag.clone(), scope, signal)
+    }
+
+    /// The same of another tag: for inputs whose senders name one.
+    pub fn tagged(&self, tag: Arc<str>, scope: Arc<Scope>, signal: Signal) -> Batch {
+        let mut batch = self.pool.batch(tag, scope, crate::time::now());
         batch.signal = signal;
         batch
     }

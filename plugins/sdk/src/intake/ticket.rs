@@ -55,12 +55,17 @@ pub(super) struct Progress {
 // === impl Ack ===
 
 impl Ack {
-    /// The settings `ack` and `ack_timeout`.
+    /// The settings `ack` and `ack_timeout`, which is 8 s by default: less than clients over HTTP wait.
     pub fn read(settings: &Section) -> Ack {
+        Self::read_or(settings, Duration::from_secs(8))
+    }
+
+    /// The same with another default of `ack_timeout`, where clients have another patience.
+    pub fn read_or(settings: &Section, patience: Duration) -> Ack {
         let levels = [("queued", AckLevel::Queued), ("delivered", AckLevel::Delivered)];
         let level = settings.choice("ack", &levels).unwrap_or_default();
         let bounds = Duration::from_millis(10)..=Duration::from_secs(3600);
-        let timeout = settings.within("ack_timeout", bounds).unwrap_or(Duration::from_secs(8));
+        let timeout = settings.within("ack_timeout", bounds).unwrap_or(patience);
         Ack { level, timeout }
     }
 }

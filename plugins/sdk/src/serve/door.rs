@@ -88,18 +88,7 @@ struct Active(Arc<Traffic>);
 impl Door {
     /// Opens the socket. Requests wait in it until [`serve`](Self::serve) is called. `setting` is what the address is called.
     pub fn open(address: SocketAddr, setting: &'static str, settings: &ServerSettings) -> Result<Door, StartError> {
-        let complain = |error: std::io::Error| {
-            let fix = match error.kind() {
-                ErrorKind::AddrInUse => "; another process has that port: stop it, or choose another port",
-                ErrorKind::AddrNotAvailable => "; this machine has no such address",
-                ErrorKind::PermissionDenied => "; ports below 1024 need a privilege",
-                _ => "",
-            };
-            StartError(format!("`{setting}`: can't listen on {address}: {error}{fix}"))
-        };
-        let listener = std::net::TcpListener::bind(address).map_err(complain)?;
-        listener.set_nonblocking(true).map_err(complain)?;
-        let address = listener.local_addr().map_err(complain)?;
+        let (listener, address) = bind(address, setting)?;
         Ok(Door { listener, address, setting, settings: settings.clone() })
     }
 
@@ -119,7 +108,7 @@ impl Door {
                 return;
             }
         };
-        let tls = settings.tls.as_ref().map(super::Tls::acceptor);
+        let tls = settings.tls.as_ref().map(|tls| tls.acceptor(&[b"h2", b"http/1.1"]));
         tracing::info!(%input, %setting, %address, tls = tls.is_some(), "listens");
         let slots = Arc::new(Semaphore::new(settings.max_connections));
         let stopping = desk.stopping();
@@ -176,6 +165,24 @@ impl Door {
             tracing::warn!(%input, %address, "some requests were not answered when the agent stopped");
         }
     }
+}
+
+/// A socket that listens at `address`, and where that is: the port included if the system chose it. `setting` is what the
+/// address is called.
+pub fn bind(address: SocketAddr, setting: &str) -> Result<(std::net::TcpListener, SocketAddr), StartError> {
+    let complain = |error: std::io::Error| {
+        let fix = match error.kind() {
+            ErrorKind::AddrInUse => "; another process has that port: stop it, or choose another port",
+            ErrorKind::AddrNotAvailable => "; this machine has no such address",
+            ErrorKind::PermissionDenied => "; ports below 1024 need a privilege",
+            _ => "",
+        };
+        StartError(format!("`{setting}`: can't listen on {address}: {error}{fix}"))
+    };
+    let listener = std::net::TcpListener::bind(address).map_err(complain)?;
+    listener.set_nonblocking(true).map_err(complain)?;
+    let address = listener.local_addr().map_err(complain)?;
+    Ok((listener, address))
 }
 
 /// How HTTP is spoken, in both versions.

@@ -54,13 +54,14 @@ pub mod grpc;
 mod request;
 mod settings;
 mod tls;
+pub mod unix;
 
 #[cfg(test)]
 mod tests;
 
 pub use self::answer::{Answer, Refusal, Response, answer, empty};
 pub use self::auth::Auth;
-pub use self::door::{Door, Service};
+pub use self::door::{Door, Service, bind};
 pub use self::request::{Body, Request};
 pub use self::settings::{ServerSettings, listen};
 pub use self::tls::Tls;

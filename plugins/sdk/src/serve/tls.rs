@@ -27,7 +27,7 @@ const HELP: &str = "for example: tls = { cert_file = \"agent.pem\", key_file = \
 
 impl Tls {
     /// Reads the setting `tls`, if it is there, files included.
-    pub(super) fn read(settings: &Section) -> Result<Option<Tls>, Reported> {
+    pub fn read(settings: &Section) -> Result<Option<Tls>, Reported> {
         let Some(tls) = settings.section("tls") else {
             return if settings.has("tls") {
                 Err(settings.error_at("tls", "`tls` must be a table", HELP))
@@ -57,8 +57,11 @@ impl Tls {
         config.map(|config| Some(Tls(Arc::new(config)))).map_err(|(setting, why)| tls.error_at(setting, why, ""))
     }
 
-    pub(super) fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(self.0.clone())
+    /// What makes a plain connection a secret one. `protocols` are those it may speak (ALPN); none: whatever it likes.
+    pub fn acceptor(&self, protocols: &[&[u8]]) -> TlsAcceptor {
+        let mut config = ServerConfig::clone(&self.0);
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+        TlsAcceptor::from(Arc::new(config))
     }
 }
 
@@ -91,12 +94,10 @@ fn configure(cert: &Path, key: &Path, clients: Option<&Path>) -> Result<ServerCo
             builder.with_client_cert_verifier(verifier.map_err(|error| complain(error.to_string()))?)
         }
     };
-    let mut config = builder.with_single_cert(chain, key_der).map_err(|error| {
+    builder.with_single_cert(chain, key_der).map_err(|error| {
         let (cert, key) = (cert.display(), key.display());
         ("cert_file", format!("{cert} and {key} are not a certificate and its key: {error}"))
-    })?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(config)
+    })
 }
 
 fn read_certificates(setting: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, Complaint> {

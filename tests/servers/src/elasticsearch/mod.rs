@@ -227,7 +227,7 @@ impl Service for Node {
         None
     }
 
-    fn overloaded(&self, status: u16) -> Answer {
+    fn overloaded(&self, _: &Head, status: u16) -> Answer {
         if status == 429 {
             let reason = "rejected execution of coordinating operation [coordinating_and_primary_bytes=77000000, \
                           replica_bytes=0, all_bytes=77000000, coordinating_operation_bytes=1200000, \
@@ -253,7 +253,7 @@ impl Service for Node {
             return failure(429, "es_rejected_execution_exception", &reason);
         }
         let refuse_every = match fault {
-            Some(Fault::RefuseSome(every)) => Some((*every).max(1)),
+            Some(Fault::RefuseSome(every) | Fault::RefuseSomeWith(every, _)) => Some((*every).max(1)),
             _ => None,
         };
         match self.bulk(request, refuse_every) {

@@ -26,7 +26,7 @@ pub(super) fn serve(stream: TcpStream, shared: &Shared, service: &impl Service) 
     let mut reader = BufReader::with_capacity(64 << 10, stream);
     while let Ok(Some(head)) = Head::read(&mut reader) {
         shared.requests.fetch_add(1, Ordering::Relaxed);
-        let fault = shared.faults.next();
+        let fault = service.fault(&head).or_else(|| shared.faults.next());
         match request(&mut reader, head, fault, service) {
             Ok(Then::Next) => {}
             Ok(Then::Close) | Err(_) => break,
@@ -54,7 +54,7 @@ fn request(
     }
     let mut last = head.last;
     let turned_away = service.turn_away(&head);
-    let body = match head.read_body(reader, service.max_body()) {
+    let body = match head.read_body(reader, service.max_body(), service.decodes(&head)) {
         Ok(body) => body,
         Err(BodyError::TooLarge) => {
             // Clients may not read the answer of a server that stops listening.
@@ -69,17 +69,18 @@ fn request(
         }
         Err(BodyError::Gone) => return Ok(Then::Close),
     };
-    let request = Request { head, body };
+    let request = Request { head, body: body.bytes, encoded: body.encoded };
     let take = |fault: Option<&Fault>| turned_away.clone().unwrap_or_else(|| service.take(&request, fault));
     let later = |status: u16, after: Option<u32>| {
-        let answer = service.overloaded(status);
+        let answer = service.overloaded(&request.head, status);
         after.into_iter().fold(answer, |answer, after| answer.with("retry-after", after))
     };
     let reply = match &fault {
-        None | Some(Fault::RefuseSome(_)) => take(fault.as_ref()),
+        None | Some(Fault::RefuseSome(_) | Fault::RefuseSomeWith(..)) => take(fault.as_ref()),
         Some(Fault::Busy(after)) => later(429, *after),
         Some(Fault::Unavailable(after)) => later(503, *after),
         Some(Fault::Status(status, body)) => Answer::new(*status, "text/plain; charset=utf-8", body.as_str()),
+        Some(Fault::Named(name)) => service.named(&request.head, name),
         Some(Fault::Html(status)) => Answer::new(*status, "text/html", page(*status)),
         Some(Fault::Slow(wait)) => {
             thread::sleep(*wait);

@@ -25,6 +25,16 @@ pub(crate) struct Head {
 pub(crate) struct Request {
     pub(crate) head: Head,
     pub(crate) body: Vec<u8>,
+    /// The body as sent, where that is not the same.
+    pub(crate) encoded: Option<Vec<u8>>,
+}
+
+/// A body that was read.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Body {
+    pub(crate) bytes: Vec<u8>,
+    /// As sent, where that is not the same.
+    pub(crate) encoded: Option<Vec<u8>>,
 }
 
 /// An answer.
@@ -95,7 +105,7 @@ impl Head {
     }
 
     /// Reads the body and decodes it, each up to `max` bytes.
-    pub(crate) fn read_body(&self, stream: &mut impl BufRead, max: usize) -> Result<Vec<u8>, BodyError> {
+    pub(crate) fn read_body(&self, stream: &mut impl BufRead, max: usize, decode: bool) -> Result<Body, BodyError> {
         let raw = if self.header("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked")) {
             chunked(stream, max)?
         } else {
@@ -110,13 +120,13 @@ impl Head {
             }
             body
         };
-        match self.header("content-encoding") {
-            None | Some("identity") => Ok(raw),
+        match self.header("content-encoding").filter(|_| decode) {
+            None | Some("identity") => Ok(Body { bytes: raw, encoded: None }),
             Some("gzip") => {
-                let mut body = Vec::new();
+                let mut bytes = Vec::new();
                 let undecodable = |_| BodyError::Undecodable("gzip".to_owned());
-                MultiGzDecoder::new(&raw[..]).take(max as u64 + 1).read_to_end(&mut body).map_err(undecodable)?;
-                if body.len() > max { Err(BodyError::TooLarge) } else { Ok(body) }
+                MultiGzDecoder::new(&raw[..]).take(max as u64 + 1).read_to_end(&mut bytes).map_err(undecodable)?;
+                if bytes.len() > max { Err(BodyError::TooLarge) } else { Ok(Body { bytes, encoded: Some(raw) }) }
             }
             Some(other) => Err(BodyError::Undecodable(other.to_owned())),
         }
@@ -158,8 +168,8 @@ fn chunked(stream: &mut impl BufRead, max: usize) -> Result<Vec<u8>, BodyError> 
     }
 }
 
-/// Undoes percent-encoding; what is not encoded well stays.
-fn decode(text: &str) -> String {
+/// Undoes percent-encoding of a form's value; what is not encoded well stays.
+pub(crate) fn decode(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
@@ -241,7 +251,7 @@ mod tests {
     fn request(text: &str) -> (Head, Result<Vec<u8>, BodyError>) {
         let mut stream = text.as_bytes();
         let head = Head::read(&mut stream).unwrap().unwrap();
-        let body = head.read_body(&mut stream, 10);
+        let body = head.read_body(&mut stream, 10, true).map(|body| body.bytes);
         (head, body)
     }
 

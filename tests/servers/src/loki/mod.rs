@@ -307,7 +307,7 @@ impl Service for Node {
         Some(text(400, format!("Content-Encoding {encoding:?} not supported")))
     }
 
-    fn overloaded(&self, status: u16) -> Answer {
+    fn overloaded(&self, _: &Head, status: u16) -> Answer {
         if status == 429 {
             let body = "ingestion rate limit exceeded for user fake (limit: 4194304 bytes/sec) while attempting to ingest \
                         '100' lines totaling '10000' bytes, reduce log volume or contact your Loki administrator to see if \
@@ -319,8 +319,8 @@ impl Service for Node {
     }
 
     fn take(&self, request: &Request, fault: Option<&Fault>) -> Answer {
-        if let Some(Fault::RefuseSome(_)) = fault {
-            return self.overloaded(429);
+        if fault.is_some() {
+            return self.overloaded(&request.head, 429);
         }
         match self.push(request) {
             Ok(()) => Answer::empty(204),

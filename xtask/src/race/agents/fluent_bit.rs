@@ -23,7 +23,7 @@ pub(super) fn configuration(course: &Course<'_>) -> Vec<(&'static str, String)> 
     let parser = match job {
         Some(Job::JsonEs | Job::JsonFilterEs | Job::WasmEs) => "    parser            race_json\n",
         Some(Job::ApacheEs) => "    parser            race_apache\n",
-        Some(Job::TextLoki) | None => "",
+        Some(Job::TextLoki | Job::TextCloudWatch) | None => "",
     };
     let filters = match job {
         Some(Job::JsonFilterEs) => "[FILTER]
@@ -59,6 +59,16 @@ pub(super) fn configuration(course: &Course<'_>) -> Vec<(&'static str, String)> 
     labels            job=race
     line_format       json
     drop_single_key   raw
+"
+        }
+        Some(Destination::CloudWatchLogs) => {
+            "    name              cloudwatch_logs
+    region            eu-central-1
+    endpoint          127.0.0.1
+    tls               off
+    log_group_name    race
+    log_stream_name   race
+    log_key           log
 "
         }
         Some(Destination::Elasticsearch) | None => {

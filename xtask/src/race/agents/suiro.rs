@@ -1,6 +1,6 @@
 //! suiro's configuration for the race: its defaults, but for the size of a request.
 
-use super::{BATCH, Course, Kind, module};
+use super::{BATCH, Course, Kind, REGION, module};
 use crate::race::job::{Destination, Job};
 
 pub(super) fn configuration(kind: Kind, course: &Course<'_>) -> Vec<(&'static str, String)> {
@@ -8,7 +8,7 @@ pub(super) fn configuration(kind: Kind, course: &Course<'_>) -> Vec<(&'static st
     let parser = match job {
         Some(Job::JsonEs | Job::JsonFilterEs | Job::WasmEs) => "parser = \"json\"\n",
         Some(Job::ApacheEs) => "parser = \"apache_combined\"\n",
-        Some(Job::TextLoki) | None => "",
+        Some(Job::TextLoki | Job::TextCloudWatch) | None => "",
     };
     let filters = match job {
         Some(Job::JsonFilterEs) => concat!(
@@ -27,9 +27,18 @@ pub(super) fn configuration(kind: Kind, course: &Course<'_>) -> Vec<(&'static st
         Some(Destination::Loki) => {
             format!("type = \"loki\"\nurl = \"http://127.0.0.1:{sink}\"\nlabels = {{ job = \"race\" }}\n")
         }
+        Some(Destination::CloudWatchLogs) => format!(
+            "type = \"cloudwatch_logs\"\nregion = \"{REGION}\"\nendpoint = \"http://127.0.0.1:{sink}\"\n\
+             group = \"race\"\nstream = \"race\"\n"
+        ),
         Some(Destination::Elasticsearch) | None => {
             format!("type = \"elasticsearch\"\nurl = \"http://127.0.0.1:{sink}\"\nindex = \"race\"\n")
         }
+    };
+    // The service bounds requests to CloudWatch, and the output knows how.
+    let batch = match job {
+        Some(Job::TextCloudWatch) => String::new(),
+        _ => format!("batch = {{ max_bytes = \"{BATCH}\" }}\n"),
     };
     let text = format!(
         r#"[service]
@@ -43,8 +52,7 @@ path = ['{file}']
 read_from = "beginning"
 {parser}
 {filters}[[output]]
-{output}batch = {{ max_bytes = "{BATCH}" }}
-"#,
+{output}{batch}"#,
         data = folder.join("data").display(),
         file = file.display(),
     );

@@ -26,7 +26,7 @@ pub(super) fn configuration(course: &Course<'_>) -> Vec<(&'static str, String)> 
             ". = parse_apache_log!(string!(.message), format: \"combined\")\n",
             ".\"@timestamp\" = del(.timestamp)\n",
         )),
-        Some(Job::TextLoki | Job::WasmEs) | None => None,
+        Some(Job::TextLoki | Job::TextCloudWatch | Job::WasmEs) | None => None,
     };
     let transform = program.map_or(String::new(), |program| {
         format!("[transforms.edit]\ntype = \"remap\"\ninputs = [\"file\"]\nsource = '''\n{program}'''\n\n")
@@ -36,7 +36,8 @@ pub(super) fn configuration(course: &Course<'_>) -> Vec<(&'static str, String)> 
         Some(Destination::Loki) => format!(
             "type = \"loki\"\nendpoint = \"http://127.0.0.1:{sink}\"\nlabels = {{ job = \"race\" }}\nencoding.codec = \"raw_message\"\ncompression = \"snappy\"\n"
         ),
-        Some(Destination::Elasticsearch) | None => format!(
+        // It has no part in the race to CloudWatch.
+        Some(Destination::Elasticsearch | Destination::CloudWatchLogs) | None => format!(
             "type = \"elasticsearch\"\nendpoints = [\"http://127.0.0.1:{sink}\"]\napi_version = \"v8\"\nbulk.index = \"race\"\nbulk.action = \"create\"\ncompression = \"none\"\n"
         ),
     };

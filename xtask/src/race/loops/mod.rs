@@ -37,7 +37,9 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
         Job::JsonEs => json::run(&options.file, options.address, false)?,
         Job::JsonFilterEs => json::run(&options.file, options.address, true)?,
         Job::ApacheEs => apache::run(&options.file, options.address)?,
-        Job::WasmEs => return Err(Error::Message("there is no loop for a filter in WASM".to_owned())),
+        Job::TextCloudWatch | Job::WasmEs => {
+            return Err(Error::Message(format!("there is no loop for {}", options.job.slug())));
+        }
     }
     loop {
         thread::park();

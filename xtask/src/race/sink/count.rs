@@ -29,6 +29,11 @@ pub(super) fn loki_json(body: &[u8]) -> Option<u64> {
     (body.first() == Some(&b'{')).then(|| memmem::find_iter(body, b"[\"").count() as u64)
 }
 
+/// Events of a `PutLogEvents`: each begins with its time, and in a message the quotes would be escaped.
+pub(super) fn log_events(body: &[u8]) -> Option<u64> {
+    (body.first() == Some(&b'{')).then(|| memmem::find_iter(body, b"{\"timestamp\":").count() as u64)
+}
+
 /// Entries of a Loki push in protobuf, snappy block format.
 pub(super) fn loki_protobuf(body: &[u8], decoder: &mut snap::raw::Decoder, plain: &mut Vec<u8>) -> Option<u64> {
     let length = snap::raw::decompress_len(body).ok().filter(|length| *length <= MAX_BODY)?;
@@ -115,6 +120,14 @@ mod tests {
         assert_eq!(bulk(b"{\"create\":{}}\n{}"), None, "the last newline is required");
         assert_eq!(bulk(b"{\"create\":{}}\n"), None, "an action without a document");
         assert_eq!(bulk(b""), None);
+    }
+
+    #[test]
+    fn log_events_are_counted_but_not_what_they_say() {
+        let body = br#"{"logGroupName":"race","logEvents":[{"timestamp":1,"message":"x"},{"timestamp":2,"message":"{\"timestamp\":3}"}]}"#;
+        assert_eq!(log_events(body), Some(2));
+        assert_eq!(log_events(br#"{"logGroupName":"race","logStreamName":"race"}"#), Some(0));
+        assert_eq!(log_events(b"x"), None);
     }
 
     #[test]

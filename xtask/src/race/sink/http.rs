@@ -22,6 +22,8 @@ struct Head {
     chunked: bool,
     gzip: bool,
     protobuf: bool,
+    /// An action of CloudWatch Logs.
+    logs: bool,
     expect: bool,
     close: bool,
 }
@@ -162,6 +164,7 @@ impl Head {
             chunked: false,
             gzip: false,
             protobuf: false,
+            logs: false,
             expect: false,
             close: first.next()? == "HTTP/1.0",
         };
@@ -176,6 +179,8 @@ impl Head {
                 head.gzip = value.eq_ignore_ascii_case("gzip");
             } else if is("content-type") {
                 head.protobuf = value.eq_ignore_ascii_case("application/x-protobuf");
+            } else if is("x-amz-target") {
+                head.logs = value.starts_with("Logs_20140328.");
             } else if is("expect") {
                 head.expect = value.eq_ignore_ascii_case("100-continue");
             } else if is("connection") {
@@ -224,6 +229,12 @@ impl Answers {
             }
             return Ok(Some(records));
         }
+        if head.logs {
+            // Also streams that are made: they hold no events.
+            let Some(events) = count::log_events(body) else { return self.refuse(out) };
+            out.write_all(LOGS_ANSWER)?;
+            return Ok(Some(events));
+        }
         let entries = if head.protobuf {
             count::loki_protobuf(body, &mut self.decoder, &mut self.plain)
         } else {
@@ -243,6 +254,10 @@ impl Answers {
         Ok(None)
     }
 }
+
+/// To any action of CloudWatch Logs.
+const LOGS_ANSWER: &[u8] =
+    b"HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.1\r\ncontent-length: 29\r\n\r\n{\"nextSequenceToken\":\"49545\"}";
 
 /// What the servers say to an agent that looks before it sends.
 fn about(path: &str) -> String {
@@ -297,6 +312,18 @@ mod tests {
         assert_eq!(answer.matches("{\"errors\":false}").count(), 3, "{answer}");
         assert_eq!(counters.records.load(SeqCst), 3);
         assert_eq!(counters.bytes.load(SeqCst), 3 * body.len() as u64);
+        assert_eq!(counters.refused.load(SeqCst), 0);
+    }
+
+    #[test]
+    fn log_events_are_taken_by_their_action() {
+        let head = "POST / HTTP/1.1\r\nX-Amz-Target: Logs_20140328.PutLogEvents\r\n";
+        let body = r#"{"logGroupName":"race","logEvents":[{"timestamp":1,"message":"x"}]}"#;
+        let one = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
+        let (answer, counters) = exchange(one.repeat(2).as_bytes());
+        let token = "{\"nextSequenceToken\":\"49545\"}";
+        assert_eq!(answer.matches(&format!("content-length: {}\r\n\r\n{token}", token.len())).count(), 2, "{answer}");
+        assert_eq!(counters.records.load(SeqCst), 2);
         assert_eq!(counters.refused.load(SeqCst), 0);
     }
 

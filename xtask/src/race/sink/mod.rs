@@ -1,5 +1,5 @@
-//! The counting sink: a process that speaks enough HTTP to pass for Elasticsearch (`_bulk`), Loki (push) and a taker of
-//! OTLP/gRPC, and counts.
+//! The counting sink: a process that speaks enough HTTP to pass for Elasticsearch (`_bulk`), Loki (push), CloudWatch Logs
+//! (`PutLogEvents`) and a taker of OTLP/gRPC, and counts.
 //!
 //! It must cost far less than any agent, on the same two cores, or the race would measure the sink. So it is blocking,
 //! one thread a connection, keeps a body in one reused buffer, looks at it once (newlines by memchr, protobuf by

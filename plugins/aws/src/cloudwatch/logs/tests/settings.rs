@@ -1,0 +1,45 @@
+//! Mistakes are shown, with what mends them.
+
+use super::kit::{NAMES, mistakes, settings};
+
+#[test]
+fn mistakes_name_the_setting_and_the_fix() {
+    for (more, word) in [
+        ("", "missing setting `stream`"),
+        ("stream = 'a:b'", "`:`, `*` or a control character"),
+        ("stream = '{x}'", "freely"),
+        ("stream = 's'\nretention_days = 30", "create_group = true"),
+        ("stream = 's'\ncreate_group = true\nretention_days = 31", "1, 3, 5, 7"),
+        ("stream = 's'\ncreate_group = true\nlog_class = 'cheap'", "infrequent_access"),
+        ("stream = 's'\ncreate_group = true\nlog_class = 'delivery'\nretention_days = 1", "leave it out"),
+        ("stream = 's'\ncreate_group = true\ntags = { 'aws:x' = 'y' }", "the service's own"),
+        ("stream = 's'\nmax_event = '2MiB'", "1MiB"),
+        ("stream = 's'\noversize = 'drop'", "dead_letter"),
+        ("stream = 's'\nentity = { attributes = { a = 'b' } }", "key_attributes"),
+        ("stream = 's'\nentity = { key_attributes = { Name = 'b' } }", "`Type`"),
+        ("stream = 's'\nanomaly_detector = { frequency = '2m' }", "15m"),
+        ("stream = 's'\nanomaly_detector = { visibility_days = 91 }", "90"),
+        ("stream = 's'\nnamespace = 'Shop'", "format = \"emf\""),
+        ("stream = 's'\nformat = 'emf'", "missing setting `namespace`"),
+    ] {
+        let report = mistakes(&format!("group = '/app'\n{more}"));
+        assert!(report.contains(word), "{word}: {report}");
+    }
+    let report = mistakes("group = 'aws/x y'\nstream = 's'");
+    assert!(report.contains("aws/"), "{report}");
+    assert!(mistakes("group = 'x y'\nstream = 's'").contains("letters, digits"));
+}
+
+#[test]
+fn what_can_be_said() {
+    let all = settings(&format!(
+        "{NAMES}create_group = true\nretention_days = 30\nlog_class = 'infrequent_access'\nkms_key = 'arn:aws:kms:x'\n\
+         tags = {{ team = 'shop' }}\nanomaly_detector = {{ frequency = '5m', visibility_days = 7 }}\nlog_key = 'message'\n\
+         entity = {{ key_attributes = {{ Type = 'Service', Name = 'shop' }}, attributes = {{ a = 'b' }} }}\n\
+         max_event = '256KiB'"
+    ));
+    assert_eq!(all.max_message(), 262_118);
+    let entity = r#"{"keyAttributes":{"Type":"Service","Name":"shop"},"attributes":{"a":"b"}}"#;
+    assert_eq!(all.entity.as_deref(), Some(entity));
+    assert_eq!(settings(NAMES).max_message(), 1_048_550);
+}

@@ -1,0 +1,197 @@
+//! The output: pack, send, judge.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join;
+use suiro_record::Signal;
+use suiro_sdk::aws::{Account, Call, Caller, Method, Service, ServiceError, judge};
+use suiro_sdk::http::{Answer, set_apart, verdicts};
+use suiro_sdk::settings::{Reported, Section};
+use suiro_sdk::{
+    Delivering, Delivery, Limits, Outcome, Output, OutputLedger, OutputSetup, Reason, StartError, Verdict, time,
+};
+
+use super::detector::Detectors;
+use super::pack::{Packed, Piece};
+use super::query;
+use super::settings::Settings;
+
+/// An answer is read so far. Those that are well are a few hundred bytes.
+const ANSWER: usize = 64 << 10;
+/// Requests that a delivery may cost more than it has pieces, to find the records that are refused.
+const SEARCHES: usize = 100;
+/// Records whose dimensions were escaped or cut.
+const DIMENSIONS_ALTERED: Reason = Reason("dimensions_altered");
+
+struct Metrics {
+    settings: Settings,
+    /// From the start on.
+    started: Option<Started>,
+    detectors: Detectors,
+}
+
+struct Started {
+    caller: Caller,
+    ledger: Arc<OutputLedger>,
+}
+
+/// A request that got its answer: what it carried, and what becomes of it.
+type Answered = (Vec<usize>, Outcome);
+
+/// Reads the settings.
+pub(super) fn build(settings: &Section) -> Result<Box<dyn Output>, Reported> {
+    let settings = Settings::read(settings)?;
+    let detectors = Detectors::new(settings.detectors.clone());
+    Ok(Box::new(Metrics { settings, started: None, detectors }))
+}
+
+// === impl Metrics ===
+
+impl Metrics {
+    async fn send(&self, delivery: &Delivery) -> Outcome {
+        let Some(started) = &self.started else {
+            return Outcome::Retry { why: "the output has not started".to_owned(), after: None, degraded: true };
+        };
+        let mut packed = Packed::new(&self.settings, delivery, time::now());
+        self.detectors.note(std::mem::take(&mut packed.seen));
+        let altered = std::mem::take(&mut packed.altered);
+        let (outcome, ()) = join(started.put(packed), self.detectors.put(&started.caller)).await;
+        started.ledger.altered.add(DIMENSIONS_ALTERED, delivered(&altered, &outcome));
+        outcome
+    }
+}
+
+impl Output for Metrics {
+    fn signals(&self) -> &'static [Signal] {
+        &[Signal::Metrics]
+    }
+
+    /// Points are small and come in windows: a second makes few requests of many, and each request is paid for.
+    fn limits(&self) -> Limits {
+        Limits { timeout: Duration::from_secs(1), max_records: 10_000, ..Limits::default() }
+    }
+
+    fn start(&mut self, setup: &OutputSetup) -> Result<(), StartError> {
+        let Settings { account, client, .. } = &self.settings;
+        let account = Account::new(account.clone());
+        let caller = Caller::new(account, Service::MONITORING, client.clone(), setup.ledger.clone())?;
+        self.started = Some(Started { caller, ledger: setup.ledger.clone() });
+        Ok(())
+    }
+
+    fn deliver<'a>(&'a self, delivery: &'a Delivery) -> Delivering<'a> {
+        Box::pin(self.send(delivery))
+    }
+}
+
+// === impl Started ===
+
+impl Started {
+    /// Sends all pieces, one at a time.
+    async fn put(&self, mut packed: Packed) -> Outcome {
+        let apart = std::mem::take(&mut packed.apart);
+        let mut todo = std::mem::take(&mut packed.pieces);
+        todo.reverse();
+        let mut searches = 0;
+        let mut answered = Vec::new();
+        while let Some(piece) = todo.pop() {
+            let (outcome, guilty) = self.put_piece(&packed, &piece).await;
+            let parted = match outcome {
+                Outcome::TooLarge => true,
+                Outcome::Refused { .. } => guilty.is_some() && searches < SEARCHES,
+                _ => false,
+            };
+            if parted && piece.len() > 1 {
+                searches += 1;
+                let parts = packed.split(piece, guilty.flatten());
+                todo.extend(parts.into_iter().rev());
+            } else {
+                answered.push((packed.numbers(&piece), outcome));
+            }
+        }
+        one_of(apart, answered)
+    }
+
+    /// Sends a piece. Beside what becomes of it: whether one of its data is to blame, and which, if the answer says so.
+    async fn put_piece(&self, packed: &Packed, piece: &Piece) -> (Outcome, Option<Option<usize>>) {
+        let mut body = self.caller.buffer();
+        packed.write(piece, &mut body.bytes);
+        let call = Call {
+            method: Method::POST,
+            path: "/",
+            target: None,
+            content_type: query::CONTENT_TYPE,
+            headers: &[],
+            body,
+            limit: ANSWER,
+        };
+        match self.caller.call(call).await {
+            Ok(answer) => (outcome(&answer), blame(&answer)),
+            Err(failure) => (failure.into_outcome(), None),
+        }
+    }
+}
+
+/// What an answer means. The table is in the module's documentation.
+fn outcome(answer: &Answer) -> Outcome {
+    let head = answer.body.trim_ascii_start();
+    if answer.is_success() && head.first() == Some(&b'<') && !contains(head, b"PutMetricDataResponse") {
+        let why = format!("{}; this is not CloudWatch's answer: is `endpoint` right?", answer.summary());
+        return Outcome::Retry { why, after: answer.retry_after, degraded: true };
+    }
+    judge(answer)
+}
+
+/// Whether a refusal is for something in the data, and the number of the datum it names: CloudWatch refuses a request
+/// whole, and says `The value NaN for parameter MetricData.member.3.Value is invalid.`
+fn blame(answer: &Answer) -> Option<Option<usize>> {
+    const OF_DATA: [&str; 6] = [
+        "InvalidParameterValue",
+        "InvalidParameterCombination",
+        "MissingParameter",
+        "MissingRequiredParameter",
+        "InvalidFormat",
+        "ValidationError",
+    ];
+    let ServiceError { code, message } = ServiceError::of(answer)?;
+    let code = code.strip_suffix("Exception").unwrap_or(&code);
+    if !OF_DATA.contains(&code) || message.contains("parameter Namespace") {
+        return None;
+    }
+    let number = message.split_once("MetricData.member.").map(|(_, rest)| {
+        let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        rest[..end].parse::<usize>().ok().filter(|&number| number > 0)
+    });
+    Some(number.flatten())
+}
+
+fn contains(text: &[u8], what: &[u8]) -> bool {
+    text.windows(what.len()).any(|window| window == what)
+}
+
+/// How many of these records arrived, by an outcome of the delivery.
+fn delivered(numbers: &[usize], outcome: &Outcome) -> usize {
+    match outcome {
+        Outcome::Delivered => numbers.len(),
+        Outcome::Partial(verdicts) => {
+            numbers.iter().filter(|n| verdicts.binary_search_by_key(*n, |(number, _)| *number).is_err()).count()
+        }
+        _ => 0,
+    }
+}
+
+/// One outcome of several.
+fn one_of(apart: Vec<(usize, Verdict)>, mut answered: Vec<Answered>) -> Outcome {
+    if answered.len() == 1
+        && let Some((numbers, outcome)) = answered.pop()
+    {
+        return set_apart(apart, &numbers, outcome);
+    }
+    let mut all = apart;
+    for (numbers, outcome) in answered {
+        all.extend(verdicts(&numbers, outcome));
+    }
+    all.sort_by_key(|(number, _)| *number);
+    if all.is_empty() { Outcome::Delivered } else { Outcome::Partial(all) }
+}

@@ -1,0 +1,7 @@
+//! The output as a whole: what is sent, and what becomes of what is answered.
+
+mod answers;
+mod goldens;
+mod kit;
+mod legal;
+mod settings;

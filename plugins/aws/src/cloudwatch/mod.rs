@@ -1,0 +1,14 @@
+//! CloudWatch: logs and metrics.
+
+mod distribution;
+mod emf;
+pub mod logs;
+mod metrics;
+mod point;
+mod unit;
+
+/// Adds the plugins.
+pub(crate) fn register(registry: &mut suiro_sdk::Registry) {
+    logs::register(registry);
+    metrics::register(registry);
+}

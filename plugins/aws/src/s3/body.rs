@@ -1,0 +1,53 @@
+//! The bytes of an object, made as they are sent: records are written a piece at a time, and compressed at once.
+
+use std::io;
+
+use suiro_sdk::compress::CompressStream;
+
+use super::plan::Object;
+use super::settings::Settings;
+
+/// So much is written before it is compressed. Bytes.
+const PIECE: usize = 64 << 10;
+
+/// An object that is being written.
+#[derive(Debug)]
+pub(crate) struct Body<'a> {
+    settings: &'a Settings,
+    object: &'a Object<'a>,
+    /// How many of its records are written.
+    written: usize,
+    plain: Vec<u8>,
+    stream: CompressStream,
+}
+
+// === impl Body ===
+
+impl<'a> Body<'a> {
+    pub(crate) fn new(settings: &'a Settings, object: &'a Object<'a>) -> io::Result<Self> {
+        let stream = CompressStream::new(settings.compression)?;
+        Ok(Body { settings, object, written: 0, plain: Vec::with_capacity(PIECE + 4096), stream })
+    }
+
+    /// Appends to `out` until it has `size` bytes, or a few more, or everything is written: whether that is so. Not to be
+    /// called again then.
+    pub(crate) fn fill(&mut self, out: &mut Vec<u8>, size: usize) -> io::Result<bool> {
+        while out.len() < size && self.written < self.object.records.len() {
+            self.plain.clear();
+            for (_, batch, row) in &self.object.records[self.written..] {
+                self.settings.format.write(batch, row, &mut self.plain);
+                self.plain.push(b'\n');
+                self.written += 1;
+                if self.plain.len() >= PIECE {
+                    break;
+                }
+            }
+            self.stream.write(&self.plain, out)?;
+        }
+        let done = self.written == self.object.records.len();
+        if done {
+            self.stream.finish(out)?;
+        }
+        Ok(done)
+    }
+}

@@ -1,0 +1,8 @@
+//! Messages of all kinds, what becomes of them, and connections over a Unix socket.
+
+mod arbitrary;
+mod handshake;
+mod kit;
+mod loopback;
+mod records;
+mod settings;
