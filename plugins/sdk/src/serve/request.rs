@@ -34,6 +34,8 @@ pub struct Request {
     pub method: Method,
     /// The path, without a query.
     pub path: String,
+    /// The query, encoded as it came, without its `?`.
+    pub query: Option<String>,
     /// The headers.
     pub headers: HeaderMap,
     /// Who sends it. Behind a proxy, the proxy.
@@ -78,8 +80,9 @@ pub(super) struct Pace {
 impl Request {
     pub(super) fn new(parts: Parts, body: Incoming, peer: SocketAddr, terms: Arc<Terms>) -> Self {
         let path = parts.uri.path().to_owned();
+        let query = parts.uri.query().map(str::to_owned);
         let Parts { method, version, headers, .. } = parts;
-        Request { method, path, headers, peer, version, ended: body.is_end_stream(), body, terms }
+        Request { method, path, query, headers, peer, version, ended: body.is_end_stream(), body, terms }
     }
 
     /// A header's value; empty if it is not there or is no text.
