@@ -2,7 +2,7 @@
 //!
 //! Credentials, regions and signatures are the SDK's ([`suiro_sdk::aws`]).
 
-mod xray;
+pub mod xray;
 
 /// Adds the plugins.
 pub fn register(registry: &mut suiro_sdk::Registry) {

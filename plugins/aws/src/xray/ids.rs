@@ -20,6 +20,10 @@ pub(crate) struct TraceId(u128);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct SegmentId(u64);
 
+/// An id as a record has it: so many hexadecimal digits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Digits<const N: usize>([u8; N]);
+
 // === impl TraceId ===
 
 impl TraceId {
@@ -45,6 +49,11 @@ impl TraceId {
             Some(bytes) => TraceId::new(u128::from_be_bytes(bytes.try_into().ok()?)),
             None => TraceId::parse(&node.as_str()?),
         }
+    }
+
+    /// As a record has it.
+    pub(crate) fn digits(self) -> Digits<32> {
+        Digits::of(self.0)
     }
 
     fn new(id: u128) -> Option<TraceId> {
@@ -77,6 +86,11 @@ impl SegmentId {
         }
     }
 
+    /// As a record has it.
+    pub(crate) fn digits(self) -> Digits<16> {
+        Digits::of(self.0.into())
+    }
+
     fn new(id: u64) -> Option<SegmentId> {
         (id != 0).then_some(SegmentId(id))
     }
@@ -96,6 +110,22 @@ impl SegmentId {
 impl fmt::Display for SegmentId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}", self.0)
+    }
+}
+
+// === impl Digits ===
+
+impl<const N: usize> Digits<N> {
+    fn of(id: u128) -> Self {
+        let mut digits = [0; N];
+        for (at, digit) in digits.iter_mut().rev().enumerate() {
+            *digit = b"0123456789abcdef"[(id >> (4 * at)) as usize & 15];
+        }
+        Digits(digits)
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 
@@ -152,6 +182,14 @@ mod tests {
         ] {
             assert_eq!(shown(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn digits_as_a_record_has_them() {
+        for text in ["4bf92f3577b34da6a3ce929d0e0e4736", "000000000000000000000000000000f0"] {
+            assert_eq!(TraceId::parse(text).unwrap().digits().as_str(), text);
+        }
+        assert_eq!(SegmentId::parse("00F067aa0ba902b7").unwrap().digits().as_str(), "00f067aa0ba902b7");
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! AWS X-Ray.
 //!
 //! A span is a *segment* (what a service did) or a *subsegment* (what it did for that), a JSON document of at most 64 kB.
-//! [`output`] makes documents of spans and sends them; `docs/xray.md` is its page.
+//! [`input`] makes spans of documents, or keeps them as they are; [`output`] makes documents of spans and sends them. `docs/xray.md`
+//! is their page.
 
 pub(crate) mod ids;
+pub mod input;
 pub(crate) mod output;
 
 /// Where a span that came from X-Ray's own SDKs keeps the document it was read from, as text. The output sends that text
@@ -15,5 +17,6 @@ pub(crate) const MAX_DOCUMENT: usize = 64_000;
 
 /// Adds the plugins.
 pub(crate) fn register(registry: &mut suiro_sdk::Registry) {
+    registry.input("xray", "the X-Ray daemon's protocol: segments over UDP, sampling rules over HTTP", input::build);
     registry.output("xray", "AWS X-Ray: spans as segments", output::build);
 }

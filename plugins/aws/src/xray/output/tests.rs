@@ -1,6 +1,7 @@
 //! Spans to X-Ray.
 
 mod answers;
+mod from_segments;
 mod limits;
 mod mapping;
 mod output;
