@@ -37,6 +37,9 @@ mod wasm;
 mod wasm_command;
 #[cfg(feature = "wasm")]
 mod wasm_filters;
+#[cfg(feature = "aws")]
+mod xray_input;
+#[cfg(feature = "aws")]
 mod xray_output;
 
 /// How long anything may take before the test fails: far longer than it does.
