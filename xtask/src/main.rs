@@ -5,6 +5,7 @@
 //! | `check` | everything CI checks, in CI's order |
 //! | `race` | suiro, other agents and hand-written loops, side by side on the same files |
 //! | `load` | suiro, the OpenTelemetry Collector and Fluent Bit, side by side under the same OTLP/gRPC |
+//! | `segments` | X-Ray segments over UDP, at a rate: how many come in, and what that costs |
 //! | `torture` | the agent, killed again and again while everything else goes wrong, too |
 //!
 //! One module per command; each has an `Options` (what clap parses) and a `run` that ends in `Ok` or in an [`error::Error`]
@@ -19,6 +20,7 @@ mod check;
 mod error;
 mod load;
 mod race;
+mod segments;
 mod torture;
 
 use std::process::ExitCode;
@@ -41,6 +43,8 @@ enum Command {
     Race(race::Options),
     /// Send OTLP/gRPC through suiro and its rivals, and print what a record costs each.
     Load(load::Options),
+    /// Send X-Ray segments to suiro over UDP, and print how many come in and what that costs.
+    Segments(segments::Options),
     /// Kill the agent again and again, fail its requests, rotate its files; then look for what is lost or doubled.
     Torture(torture::Options),
     /// The race's counting sink.
@@ -60,6 +64,7 @@ fn main() -> ExitCode {
         Command::Race(options) => race::run(&options),
         Command::Torture(options) => torture::run(&options),
         Command::Load(options) => load::run(&options),
+        Command::Segments(options) => segments::run(&options),
         Command::LoadSend(options) => load::send::run(&options),
         Command::RaceSink => race::sink::run(),
         Command::RaceLoop(options) => race::loops::run(&options),
