@@ -58,6 +58,7 @@ impl Failure {
     }
 
     /// It was sent, and who sends was refused.
+    #[cfg(feature = "aws")]
     pub(crate) fn refused(text: String, degraded: bool) -> Self {
         Failure { text, unsent: false, degraded }
     }

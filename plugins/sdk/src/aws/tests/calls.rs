@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::SystemTime;
 
 use aws_credential_types::Credentials;
+use aws_credential_types::provider::ProvideCredentials as _;
 use jiff::civil::DateTime;
 use jiff::fmt::rfc2822::DateTimePrinter;
 use jiff::tz::TimeZone;
@@ -167,6 +168,18 @@ async fn endpoints_are_the_regions_own() {
     let bucket = s3.with_host_prefix("bucket");
     // Nobody is asked: there is no such host to be signed for from here.
     assert_eq!(bucket.url("/key").await.unwrap().as_str(), "https://bucket.s3.eu-central-1.amazonaws.com/key");
+}
+
+#[tokio::test]
+async fn clients_of_the_sdk_get_the_same() {
+    let config = account(&format!("{CREDENTIALS}\nendpoint = 'http://127.0.0.1:1'")).sdk_config().await.unwrap();
+    assert_eq!(config.region().unwrap().as_ref(), "eu-central-1");
+    assert_eq!(config.endpoint_url(), Some("http://127.0.0.1:1/"));
+    // So that no variable comes before it.
+    assert!(config.get_origin("endpoint_url").is_client_config());
+    assert_eq!(config.retry_config().unwrap().max_attempts(), 1);
+    let credentials = config.credentials_provider().unwrap().provide_credentials().await.unwrap();
+    assert_eq!((credentials.access_key_id(), credentials.session_token()), ("AKIDSUIROTEST", Some("suiro-token")));
 }
 
 #[test]
