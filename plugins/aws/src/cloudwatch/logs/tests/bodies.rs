@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use suiro_record::{Batch, Row};
+use suiro_record::Batch;
 use suiro_sdk::http::Buffers;
 use suiro_sdk::http::test_kit::{batch, delivery};
 use suiro_sdk::{Reason, Verdict};
@@ -194,7 +194,7 @@ fn ten_thousand_events_and_no_more() {
 fn a_row_may_have_any_time() {
     let mut records = batch(&["a"; 4], TIME);
     for (row, time) in records.rows.iter_mut().zip([i64::MIN, -1, 0, i64::MAX]) {
-        *row = Row { time, ..*row };
+        row.time = time;
     }
     let bodies = bodies(NAMES, vec![records]);
     let times: Vec<_> = bodies.iter().map(|body| body["logEvents"][0]["timestamp"].as_i64()).collect();
