@@ -141,9 +141,8 @@ fn in_the_daemons_place() {
     let segments = aws.taken().segments;
     assert_eq!(segments[0].document, SEGMENT);
     let sent: Value = serde_json::from_str(SEGMENT).expect("JSON");
-    let [shop, s3] = [&segments[1], &segments[2]].map(|segment| -> Value {
-        serde_json::from_str(&segment.document).expect("JSON")
-    });
+    let [shop, s3] =
+        [&segments[1], &segments[2]].map(|segment| -> Value { serde_json::from_str(&segment.document).expect("JSON") });
     for key in ["id", "name", "trace_id", "http", "annotations"] {
         assert_eq!(shop[key], sent[key], "{key}");
     }

@@ -255,7 +255,11 @@ impl Outcome {
         if self.turned_away.is_empty() {
             println!("  missing     {:>12} records", records.saturating_sub(self.received));
         }
-        println!("  agent       {cpu:>12.2} s CPU, {:.0} % of one, {:.1} MB", cpu / seconds * 100.0, self.peak as f64 / 1e6);
+        println!(
+            "  agent       {cpu:>12.2} s CPU, {:.0} % of one, {:.1} MB",
+            cpu / seconds * 100.0,
+            self.peak as f64 / 1e6
+        );
         println!("  sender      {:>12.2} s CPU", self.sender_cpu.as_secs_f64());
     }
 }

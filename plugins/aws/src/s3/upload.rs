@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use futures_util::stream::{self, StreamExt as _};
 use suiro_sdk::Outcome;
 use suiro_sdk::aws::{AccountError, Call, Caller, Method};
 use suiro_sdk::http::header::{HeaderName, HeaderValue};
@@ -22,6 +23,8 @@ use super::settings::{Header, Settings};
 const ATTEMPTS: u32 = 3;
 /// Before the second; twice as long before the third.
 const WAIT: Duration = Duration::from_millis(200);
+/// How long giving up what is open may take at the end.
+const FAREWELL: Duration = Duration::from_secs(3);
 /// Uploads that are remembered to be given up at the end. More are left to the bucket's lifecycle rules.
 const MAX_OPEN: usize = 64;
 
@@ -232,8 +235,10 @@ impl Bucket {
     /// Gives up what is still open: the agent ends.
     pub(crate) async fn close(&self) {
         let open = std::mem::take(&mut *self.open.borrow_mut());
-        for upload in &open {
-            self.give_up(upload).await;
+        let given_up = stream::iter(&open).for_each_concurrent(None, |upload| self.give_up(upload));
+        // Who stops the agent does not wait for a bucket that does not answer.
+        if tokio::time::timeout(FAREWELL, given_up).await.is_err() {
+            tracing::warn!(output = %self.name, "{} uploads in parts may stay in the bucket", open.len());
         }
     }
 

@@ -69,7 +69,8 @@ async fn local(rules: &LocalRules, request: &mut Request) -> Result<Response, Re
         return Err(Refusal::too_large(MAX_STATISTICS));
     }
     let targets = rules.targets(&bytes, suiro_sdk::time::now() / 1_000_000_000);
-    let targets = targets.map_err(|error| Refusal::bad_request(format!("these are no sampling statistics: {error}")))?;
+    let targets =
+        targets.map_err(|error| Refusal::bad_request(format!("these are no sampling statistics: {error}")))?;
     Ok(json(targets))
 }
 

@@ -178,7 +178,12 @@ fn is_header(line: &[u8]) -> bool {
 }
 
 /// Adds a document and the subsegments in it.
-fn add(document: NodeRef<'_>, scopes: &mut Scopes, place: Range<u64>, spans: &mut Spans<'_>) -> Result<(), DecodeError> {
+fn add(
+    document: NodeRef<'_>,
+    scopes: &mut Scopes,
+    place: Range<u64>,
+    spans: &mut Spans<'_>,
+) -> Result<(), DecodeError> {
     let segment = Segment::read(document, None).map_err(DecodeError::Segment)?;
     let scope = scopes.scope(&segment);
     let language = resource::language(&segment).unwrap_or_default();
@@ -230,9 +235,8 @@ fn pass(
     let head = head().map_err(DecodeError::Segment)?;
     // It was checked before it was parsed.
     let text = std::str::from_utf8(document).map_err(|_| DecodeError::Utf8)?;
-    let added = spans.add(scope, |batch| {
-        write(batch, head, place.clone(), |record| record.put_text(Key::Name(SEGMENT), text))
-    });
+    let added =
+        spans.add(scope, |batch| write(batch, head, place.clone(), |record| record.put_text(Key::Name(SEGMENT), text)));
     added.map_err(DecodeError::Unfit)
 }
 

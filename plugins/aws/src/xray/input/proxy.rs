@@ -66,7 +66,11 @@ impl Proxy {
     }
 
     /// X-Ray's answer, or ours.
-    pub(crate) async fn pass(&self, request: &mut Request, input: &str) -> Result<Result<Response, Unreachable>, Refusal> {
+    pub(crate) async fn pass(
+        &self,
+        request: &mut Request,
+        input: &str,
+    ) -> Result<Result<Response, Unreachable>, Refusal> {
         // As it came: what it is encoded in is between the two of them.
         let body = request.body_as(Encoding::Identity).await?.bytes;
         let answer = match self.send(request, body).await {
@@ -100,8 +104,11 @@ impl Proxy {
         let sent = self.relay.send(request.method.clone(), url, headers, body, MAX_ANSWER).await;
         let answer = sent.map_err(|failure| {
             let why = failure.to_string();
-            let status =
-                if why.starts_with("no answer in time") { StatusCode::GATEWAY_TIMEOUT } else { StatusCode::BAD_GATEWAY };
+            let status = if why.starts_with("no answer in time") {
+                StatusCode::GATEWAY_TIMEOUT
+            } else {
+                StatusCode::BAD_GATEWAY
+            };
             Unreachable { status, why }
         })?;
         if answer.cut {
@@ -178,7 +185,12 @@ mod tests {
     #[test]
     fn paths_go_behind_the_endpoints_own() {
         for (endpoint, path, query, url) in [
-            ("https://xray.eu-central-1.amazonaws.com", "/GetSamplingRules", None, "https://xray.eu-central-1.amazonaws.com/GetSamplingRules"),
+            (
+                "https://xray.eu-central-1.amazonaws.com",
+                "/GetSamplingRules",
+                None,
+                "https://xray.eu-central-1.amazonaws.com/GetSamplingRules",
+            ),
             ("http://h:1/x/", "/a%20b", Some("c=d%2F"), "http://h:1/x/a%20b?c=d%2F"),
             ("http://h", "/", None, "http://h/"),
             ("http://h", "//evil.example/x", None, "http://h//evil.example/x"),

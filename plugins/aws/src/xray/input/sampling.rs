@@ -296,11 +296,13 @@ impl LocalRules {
     pub(crate) fn targets(&self, statistics: &[u8], now: i64) -> serde_json::Result<Vec<u8>> {
         let reports: Statistics<'_> = serde_json::from_slice(statistics)?;
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut targets =
-            Targets { sampling_target_documents: Vec::new(), last_rule_modification: self.rules.changed, unprocessed_statistics: Vec::new() };
+        let mut targets = Targets {
+            sampling_target_documents: Vec::new(),
+            last_rule_modification: self.rules.changed,
+            unprocessed_statistics: Vec::new(),
+        };
         for Report { rule_name, client_id } in &reports.sampling_statistics_documents {
-            let unprocessed =
-                |message| Unprocessed { rule_name, error_code: "InvalidRequestException", message };
+            let unprocessed = |message| Unprocessed { rule_name, error_code: "InvalidRequestException", message };
             let Some(rule) = self.rules.rules.iter().find(|rule| rule.rule_name == *rule_name) else {
                 targets.unprocessed_statistics.push(unprocessed("there is no such rule"));
                 continue;
@@ -312,7 +314,11 @@ impl LocalRules {
             targets.sampling_target_documents.push(Target {
                 rule_name: &rule.rule_name,
                 fixed_rate: rule.fixed_rate,
-                reservoir_quota: share(clients.entry(rule.rule_name.clone()).or_default(), client_id, rule.reservoir_size),
+                reservoir_quota: share(
+                    clients.entry(rule.rule_name.clone()).or_default(),
+                    client_id,
+                    rule.reservoir_size,
+                ),
                 reservoir_quota_ttl: now.saturating_add(QUOTA_TTL),
                 interval: INTERVAL,
             });
@@ -352,9 +358,7 @@ mod tests {
     }
 
     fn targets(local: &LocalRules, reports: &[(&str, &str)]) -> Value {
-        let report = |(rule, client): &(&str, &str)| {
-            json!({ "RuleName": rule, "ClientID": client, "Timestamp": 1.5e9, "RequestCount": 1, "SampledCount": 1, "BorrowCount": 0 })
-        };
+        let report = |(rule, client): &(&str, &str)| json!({ "RuleName": rule, "ClientID": client, "Timestamp": 1.5e9, "RequestCount": 1, "SampledCount": 1, "BorrowCount": 0 });
         let reports: Vec<Value> = reports.iter().map(report).collect();
         let statistics = json!({ "SamplingStatisticsDocuments": reports }).to_string();
         serde_json::from_slice(&local.targets(statistics.as_bytes(), 1_700_000_100).unwrap()).unwrap()
@@ -420,7 +424,13 @@ mod tests {
         };
         assert_eq!(names("UnprocessedStatistics", "RuleName"), ["nope", "Default", "Default"]);
         assert_eq!(names("SamplingTargetDocuments", "RuleName"), ["local-1"]);
-        for text in ["", "[]", "{}", r#"{"SamplingStatisticsDocuments":[{}]}"#, "{\"SamplingStatisticsDocuments\":[{\"RuleName\":1}]}"] {
+        for text in [
+            "",
+            "[]",
+            "{}",
+            r#"{"SamplingStatisticsDocuments":[{}]}"#,
+            "{\"SamplingStatisticsDocuments\":[{\"RuleName\":1}]}",
+        ] {
             assert!(local.targets(text.as_bytes(), 0).is_err(), "{text}");
         }
     }

@@ -160,9 +160,9 @@ impl<'d> Segment<'d> {
         let (trace, parent) = match within {
             Some(Enclosing { trace, id }) => (trace, Some(id)),
             None => {
-                let parent = members.parent_id.map(|parent| {
-                    read_id(Some(parent), "parent_id", SegmentId::parse, "16 hexadecimal digits")
-                });
+                let parent = members
+                    .parent_id
+                    .map(|parent| read_id(Some(parent), "parent_id", SegmentId::parse, "16 hexadecimal digits"));
                 (members.trace()?, parent.transpose()?)
             }
         };
@@ -212,12 +212,7 @@ impl<'d> Segment<'d> {
     }
 }
 
-fn read_id<T>(
-    node: Option<NodeRef<'_>>,
-    name: &str,
-    read: fn(&str) -> Option<T>,
-    form: &str,
-) -> Result<T, Wrong> {
+fn read_id<T>(node: Option<NodeRef<'_>>, name: &str, read: fn(&str) -> Option<T>, form: &str) -> Result<T, Wrong> {
     let node = node.ok_or_else(|| format!("it has no `{name}`"))?;
     node.as_str().and_then(|text| read(&text)).ok_or_else(|| format!("its `{name}` is not {form}"))
 }

@@ -50,7 +50,8 @@ impl Served {
     async fn send(&self, head: &str, body: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         let length = body.len();
-        let request = format!("{head}\r\nhost: 127.0.0.1:2000\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}");
+        let request =
+            format!("{head}\r\nhost: 127.0.0.1:2000\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
@@ -124,7 +125,9 @@ async fn where_x_ray_can_not_be_asked_the_sender_is_told() {
     .await
     .unwrap();
     let served_by = Served::proxy(&server.url, "");
-    for (path, why) in [("/reset", "the connection broke"), ("/broken", "the connection broke"), ("/endless", "larger than")] {
+    for (path, why) in
+        [("/reset", "the connection broke"), ("/broken", "the connection broke"), ("/endless", "larger than")]
+    {
         let (status, answer) = served_by.post(path, "{}").await;
         assert_eq!(status, 502);
         assert!(answer.contains(why), "{path}: {answer}");
@@ -148,7 +151,10 @@ async fn local_rules_are_answered_here() {
     let json_of = |answer: &str| -> Value { serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap() };
 
     let (status, answer) = served.post("/GetSamplingRules", "{}").await;
-    assert_eq!((status, &json_of(&answer)["SamplingRuleRecords"][0]["SamplingRule"]["RuleName"]), (200, &json!("Default")));
+    assert_eq!(
+        (status, &json_of(&answer)["SamplingRuleRecords"][0]["SamplingRule"]["RuleName"]),
+        (200, &json!("Default"))
+    );
     let report = r#"{"SamplingStatisticsDocuments":[{"RuleName":"Default","ClientID":"a","Timestamp":1,"RequestCount":1,"SampledCount":1}]}"#;
     let (status, answer) = served.post("/SamplingTargets", report).await;
     assert_eq!((status, &json_of(&answer)["SamplingTargetDocuments"][0]["ReservoirQuota"]), (200, &json!(1)));

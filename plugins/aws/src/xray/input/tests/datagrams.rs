@@ -117,9 +117,11 @@ fn what_finds_no_room_is_counted() {
     read.send("a");
     wait("first", || matches!(read.source.poll(), Polled::Batch(_)) || read.setup.ledger.received() > 0);
     read.send("b");
-    wait("second", || read.setup.ledger.turned_away.total() == 0 && {
-        std::thread::sleep(Duration::from_millis(5));
-        true
+    wait("second", || {
+        read.setup.ledger.turned_away.total() == 0 && {
+            std::thread::sleep(Duration::from_millis(5));
+            true
+        }
     });
     read.send("c");
     read.send("d");
@@ -146,9 +148,7 @@ fn the_input_hands_on_what_it_read_when_it_stops() {
     source.stop();
     assert!(source.finish().is_none());
     // It can be opened again.
-    wait("thread to end", || {
-        matches!(input.source(setup.clone()), Ok(Some(_)))
-    });
+    wait("thread to end", || matches!(input.source(setup.clone()), Ok(Some(_))));
 }
 
 #[test]

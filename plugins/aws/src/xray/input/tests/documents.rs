@@ -165,10 +165,7 @@ fn where_a_service_runs() {
         })
     );
     assert_eq!(attributes(aws), json!({ "aws.request_id": "r" }));
-    assert_eq!(
-        resource(r#","aws":{"xray":{"sdk":"Mine for Fun"}}"#),
-        json!({ "telemetry.sdk.name": "Mine for Fun" })
-    );
+    assert_eq!(resource(r#","aws":{"xray":{"sdk":"Mine for Fun"}}"#), json!({ "telemetry.sdk.name": "Mine for Fun" }));
 }
 
 #[test]
@@ -257,7 +254,9 @@ fn a_stack_reads_as_its_language_prints_it() {
 #[test]
 fn http_and_who_asked() {
     assert_eq!(
-        attributes(r#","http":{"request":{"client_ip":"10.0.0.1","traced":true,"host":"h"},"response":{"status":"200","x":1},"y":2}"#),
+        attributes(
+            r#","http":{"request":{"client_ip":"10.0.0.1","traced":true,"host":"h"},"response":{"status":"200","x":1},"y":2}"#
+        ),
         json!({
             "client.address": "10.0.0.1", "network.peer.address": "10.0.0.1", "aws.xray.traced": true,
             "aws.xray.http.request.host": "h", "http.response.status_code": 200, "aws.xray.http.response.x": 1,

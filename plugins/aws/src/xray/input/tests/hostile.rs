@@ -140,7 +140,8 @@ fn subsegments_nest_as_deep_as_json_may() {
     assert_eq!(shown(&batches(&[&nested(62)], Format::Spans).unwrap()).len(), 63);
     assert!(refused(&nested(500), Format::Spans).contains("not JSON"));
     // As deep as may be, as an attribute.
-    let lists = format!(r#"{{{IDS},"name":"x","start_time":1,"end_time":2,"deep":{}{}}}"#, "[".repeat(120), "]".repeat(120));
+    let lists =
+        format!(r#"{{{IDS},"name":"x","start_time":1,"end_time":2,"deep":{}{}}}"#, "[".repeat(120), "]".repeat(120));
     assert_eq!(shown(&batches(&[&with_header(&lists)], Format::Spans).unwrap()).len(), 1);
 }
 
@@ -161,8 +162,13 @@ fn keys_without_end() {
 
 #[test]
 fn annotations_with_keys_of_attributes_harm_nothing() {
-    let record = span(r#","annotations":{"http.request.method":"x","aws.xray.annotations":"y"},"http":{"request":{"method":"GET"}}"#);
-    assert_eq!(record.body["attributes"]["aws.xray.annotations"], serde_json::json!(["http.request.method", "aws.xray.annotations"]));
+    let record = span(
+        r#","annotations":{"http.request.method":"x","aws.xray.annotations":"y"},"http":{"request":{"method":"GET"}}"#,
+    );
+    assert_eq!(
+        record.body["attributes"]["aws.xray.annotations"],
+        serde_json::json!(["http.request.method", "aws.xray.annotations"])
+    );
 }
 
 proptest! {
@@ -188,11 +194,54 @@ proptest! {
 
 fn member() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec![
-        "http", "request", "response", "status", "content_length", "client_ip", "x_forwarded_for", "aws", "ec2", "ecs", "eks",
-        "xray", "sdk", "elastic_beanstalk", "cloudwatch_logs", "log_group", "operation", "sql", "url", "connection_string",
-        "database_type", "cause", "exceptions", "stack", "path", "line", "label", "message", "annotations", "metadata", "user",
-        "origin", "service", "links", "attributes", "trace_id", "id", "precursor_ids", "subsegments", "namespace", "type",
-        "parent_id", "in_progress", "fault", "error", "throttle", "end_time", "paths",
+        "http",
+        "request",
+        "response",
+        "status",
+        "content_length",
+        "client_ip",
+        "x_forwarded_for",
+        "aws",
+        "ec2",
+        "ecs",
+        "eks",
+        "xray",
+        "sdk",
+        "elastic_beanstalk",
+        "cloudwatch_logs",
+        "log_group",
+        "operation",
+        "sql",
+        "url",
+        "connection_string",
+        "database_type",
+        "cause",
+        "exceptions",
+        "stack",
+        "path",
+        "line",
+        "label",
+        "message",
+        "annotations",
+        "metadata",
+        "user",
+        "origin",
+        "service",
+        "links",
+        "attributes",
+        "trace_id",
+        "id",
+        "precursor_ids",
+        "subsegments",
+        "namespace",
+        "type",
+        "parent_id",
+        "in_progress",
+        "fault",
+        "error",
+        "throttle",
+        "end_time",
+        "paths",
     ])
 }
 

@@ -66,7 +66,10 @@ fn assert_same(sent: &Value, got: &BTreeMap<String, Value>, trace: &str, parent:
     }
 }
 
-fn member(key: &'static str, value: impl Strategy<Value = Value> + 'static) -> BoxedStrategy<Option<(&'static str, Value)>> {
+fn member(
+    key: &'static str,
+    value: impl Strategy<Value = Value> + 'static,
+) -> BoxedStrategy<Option<(&'static str, Value)>> {
     prop::option::of(value.prop_map(move |value| (key, value))).boxed()
 }
 
@@ -137,18 +140,24 @@ fn own(is_subsegment: bool) -> impl Strategy<Value = Value> {
         member("user", text("[a-z0-9]{1,9}")),
         member("annotations", prop::collection::btree_map("[a-z_]{1,8}", annotation, 1..5).prop_map(|map| json!(map))),
         // Of the namespace `default` the output has more to say.
-        member("metadata", metadata.prop_map(|metadata| {
-            json!(metadata.into_iter().filter(|(key, _)| key != "default").collect::<BTreeMap<_, _>>())
-        })),
+        member(
+            "metadata",
+            metadata.prop_map(|metadata| {
+                json!(metadata.into_iter().filter(|(key, _)| key != "default").collect::<BTreeMap<_, _>>())
+            }),
+        ),
         member("cause", exceptions()),
         member("http", http()),
-        member("aws", map(vec![
-            member("operation", text("[A-Z][a-z]{1,9}")),
-            member("region", text("eu-west-[1-3]")),
-            member("request_id", text("[a-z0-9]{8}")),
-            member("queue_url", text("https://sqs/[a-z]{1,9}")),
-            member("table_name", text("[a-z]{1,9}")),
-        ])),
+        member(
+            "aws",
+            map(vec![
+                member("operation", text("[A-Z][a-z]{1,9}")),
+                member("region", text("eu-west-[1-3]")),
+                member("request_id", text("[a-z0-9]{8}")),
+                member("queue_url", text("https://sqs/[a-z]{1,9}")),
+                member("table_name", text("[a-z]{1,9}")),
+            ]),
+        ),
         member("namespace", if is_subsegment { text("aws|remote").boxed() } else { Just(Value::Null).boxed() }),
     ]);
     let times = (1_000_000_000..2_000_000_000_i64, 0..1_000_000_i64, 0..1000_i64, prop::bool::weighted(0.9));
