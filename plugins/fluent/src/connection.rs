@@ -21,9 +21,9 @@ use crate::handshake::{Helo, MAX_PING, Security};
 /// What a record knows of its tag: `{@fluent.tag}`.
 pub(crate) const TAG: &str = "fluent.tag";
 /// Bursts of a connection nobody has answered for, at most: then nothing more is read.
-const MAX_WAITING: usize = 64;
+const MAX_WAITING: usize = 32;
 /// Tags of a connection that are remembered.
-const MAX_TAGS: usize = 256;
+const MAX_TAGS: usize = 32;
 /// How long a client may take to read an acknowledgement.
 const SENDING: Duration = Duration::from_secs(10);
 /// For those who have sent all they had, and when the agent stops: longer than queues need.

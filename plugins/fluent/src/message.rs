@@ -52,7 +52,7 @@ pub enum MessageError {
 }
 
 /// Longest tag.
-const MAX_TAG: usize = 4096;
+const MAX_TAG: usize = 1024;
 /// Longest `chunk`: 16 bytes in base64 are usual.
 const MAX_CHUNK: usize = 1024;
 
@@ -69,7 +69,7 @@ impl Message {
         };
         let tag = reader.text()?.ok_or(MessageError::Shape("its tag is no text"))?;
         if tag.len() > MAX_TAG {
-            return Err(MessageError::Shape("its tag is longer than 4,096 bytes"));
+            return Err(MessageError::Shape("its tag is longer than 1,024 bytes"));
         }
         let (at, mut list) = (reader.at(), reader.clone());
         let (events, read) = match reader.head()? {

@@ -16,19 +16,19 @@ fn value() -> impl Strategy<Value = Value> {
         any::<i32>().prop_map(|n| Value::Float(f64::from(n) / 8.0)),
         ".{0,40}".prop_map(Value::Str),
         // No text, whatever comes behind.
-        vec(any::<u8>(), 0..300).prop_map(|mut bytes| {
+        vec(any::<u8>(), 0..60).prop_map(|mut bytes| {
             bytes.push(0xff);
             Value::Bytes(bytes)
         }),
     ];
     leaf.prop_recursive(5, 40, 6, |inner| {
-        prop_oneof![vec(inner.clone(), 0..20).prop_map(Value::Array), members(inner).prop_map(Value::Object)]
+        prop_oneof![vec(inner.clone(), 0..8).prop_map(Value::Array), members(inner).prop_map(Value::Object)]
     })
 }
 
 /// Different keys, as in a map.
 fn members(value: impl Strategy<Value = Value>) -> impl Strategy<Value = Vec<(String, Value)>> {
-    proptest::collection::btree_map(".{0,12}", value, 0..20).prop_map(|map| map.into_iter().collect())
+    proptest::collection::btree_map(".{0,12}", value, 0..8).prop_map(|map| map.into_iter().collect())
 }
 
 proptest! {

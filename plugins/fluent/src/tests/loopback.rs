@@ -86,6 +86,16 @@ impl Agent {
         self.ledger.turned_away.snapshot().get(reason).copied().unwrap_or(0)
     }
 
+    /// Waits until so many were: a client may see the end of its connection before it is counted.
+    fn expect_turned_away(&self, reason: &str, number: u64) {
+        let until = Instant::now() + PATIENCE;
+        while self.turned_away(reason) < number {
+            assert!(Instant::now() < until, "{:?}", self.ledger.turned_away.snapshot());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert_eq!(self.turned_away(reason), number, "{reason}");
+    }
+
     /// Stops it as a worker does: what it still had, in records.
     fn stop(mut self) -> usize {
         self.source.stop();
@@ -206,21 +216,18 @@ fn without_room_nothing_more_is_read_and_nothing_is_lost() {
     }
     client.set_nonblocking(false).unwrap();
     let rest = (bytes.len() - all % bytes.len()) % bytes.len();
+    let records = (all + rest) / bytes.len() * 50;
     let writer = std::thread::spawn(move || {
         (&client).write_all(&bytes[bytes.len() - rest..]).unwrap();
-        ((all + rest) / bytes.len(), client)
+        client
     });
-    let mut messages = None;
-    let mut writer = Some(writer);
-    while messages.is_none_or(|messages| sent < messages * 50) {
+    while sent < records {
         let flow = agent.next();
         sent += flow.batch.len();
         flow.custody.settle();
-        if messages.is_none() && writer.as_ref().is_some_and(|writer| writer.is_finished()) {
-            messages = writer.take().map(|writer| writer.join().unwrap().0);
-        }
     }
-    assert_eq!(sent, messages.unwrap() * 50);
+    writer.join().unwrap();
+    assert_eq!(sent, records);
     assert_eq!(agent.ledger.turned_away.total(), 0);
     agent.stop();
 }
@@ -273,7 +280,7 @@ fn who_is_no_client_is_closed_and_counted() {
         let mut client = agent.connect();
         client.write_all(bytes).unwrap();
         expect_end(&mut client);
-        assert_eq!(agent.turned_away(reason), before + 1, "{bytes:?}");
+        agent.expect_turned_away(reason, before + 1);
     }
     // One that ends within a message, and one that says nothing, which may.
     let quiet = agent.connect();
@@ -281,7 +288,7 @@ fn who_is_no_client_is_closed_and_counted() {
     client.write_all(&[0x93]).unwrap();
     client.shutdown(std::net::Shutdown::Write).unwrap();
     expect_end(&mut client);
-    assert_eq!(agent.turned_away("incomplete"), 2);
+    agent.expect_turned_away("incomplete", 2);
     drop(quiet);
     assert_eq!(agent.ledger.received(), 0);
     agent.stop();
@@ -331,11 +338,7 @@ fn a_shared_key_comes_first() {
         let text = String::from_utf8_lossy(&rest).into_owned();
         assert!(text.contains("HELO") && text.contains("PONG") != bytes.is_empty(), "{text}");
     }
-    let until = Instant::now() + PATIENCE;
-    while agent.turned_away("unauthorized") < 3 {
-        assert!(Instant::now() < until);
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    agent.expect_turned_away("unauthorized", 3);
     assert_eq!(agent.ledger.received(), 1);
     agent.stop();
 }
