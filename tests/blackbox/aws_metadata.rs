@@ -48,7 +48,7 @@ fn records_say_where_they_are_from() {
 #[test]
 fn nobody_waits_long_for_a_service_that_is_not_there() {
     let aws = Aws::with(AwsOptions { instance: None, ..AwsOptions::default() }).unwrap();
-    let site = site(&format!("[[filter]]\ntype = 'ec2'\nendpoint = '{}'\n", aws.url()));
+    let site = site(&format!("[[filter]]\ntype = 'ec2'\nendpoint = '{}'\nwait = '100ms'\n", aws.url()));
     let outcome = site.once_with_stdin(b"one\ntwo\n");
     let ledger = outcome.ledger.as_ref().expect("a ledger");
     ledger.assert_balanced();

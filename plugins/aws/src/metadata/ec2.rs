@@ -5,12 +5,12 @@ use suiro_sdk::http::Endpoint;
 use suiro_sdk::lang::Glob;
 use suiro_sdk::settings::{Reported, Section};
 
-use super::Found;
 use super::asker::Asker;
 use super::filter::Metadata;
 use super::imds::{ADDRESS, Identity, Imds};
 use super::keeper::{Ask, Asking};
 use super::settings::{Service, Settings};
+use super::{Found, Trouble};
 
 /// Tags that are taken, at most: as many as an instance can have.
 const MAX_TAGS: usize = 50;
@@ -58,7 +58,7 @@ pub(super) fn add_identity(found: &mut Found, identity: &Identity) {
 // === impl Instance ===
 
 impl Instance {
-    async fn find(&self) -> Result<Found, String> {
+    async fn find(&self) -> Result<Found, Trouble> {
         let asker = asker(&self.service)?;
         let imds = Imds::open(&asker).await?;
         let mut found = Found::on("aws_ec2");

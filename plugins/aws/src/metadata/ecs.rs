@@ -6,12 +6,12 @@ use suiro_sdk::FilterFactory;
 use suiro_sdk::aws::Method;
 use suiro_sdk::settings::{Reported, Section};
 
-use super::Found;
 use super::asker::Asker;
 use super::filter::Metadata;
 use super::keeper::{Ask, Asking};
 use super::settings::{Service, Settings, local_endpoint};
 use super::surroundings::Surroundings;
+use super::{Found, Trouble};
 
 /// Where the container finds the endpoint.
 const VARIABLE: &str = "ECS_CONTAINER_METADATA_URI_V4";
@@ -91,11 +91,14 @@ pub(super) fn build(settings: &Section) -> Result<Box<dyn FilterFactory>, Report
 // === impl Task ===
 
 impl Task {
-    async fn find(&self) -> Result<Found, String> {
+    async fn find(&self) -> Result<Found, Trouble> {
         let endpoint = match (&self.service.endpoint, self.surroundings.variable(VARIABLE)) {
             (Some(endpoint), _) => endpoint.clone(),
-            (None, Some(text)) => local_endpoint(&text)?,
-            (None, None) => return Err(format!("{VARIABLE} is not set: does the agent run in a task of ECS?")),
+            (None, Some(text)) => local_endpoint(&text).map_err(Trouble::Lasting)?,
+            (None, None) => {
+                let why = format!("{VARIABLE} is not set: does the agent run in a task of ECS?");
+                return Err(Trouble::Lasting(why));
+            }
         };
         let asker = Asker::new(endpoint, self.service.timeout)?;
         let text = asker.ask(Method::GET, "/task", None).await?.ok_or("/task: there is no such task (404)")?;

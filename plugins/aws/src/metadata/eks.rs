@@ -3,13 +3,13 @@
 use suiro_sdk::FilterFactory;
 use suiro_sdk::settings::{Reported, Section};
 
-use super::Found;
 use super::ec2::{add_identity, asker};
 use super::filter::Metadata;
 use super::imds::Imds;
 use super::keeper::{Ask, Asking};
 use super::settings::{Service, Settings};
 use super::surroundings::Surroundings;
+use super::{Found, Trouble};
 
 /// Tags that say which cluster a node is of.
 const CLUSTER_TAGS: [&str; 2] = ["aws:eks:cluster-name", "eks:cluster-name"];
@@ -48,7 +48,7 @@ pub(super) fn build(settings: &Section) -> Result<Box<dyn FilterFactory>, Report
 // === impl Cluster ===
 
 impl Cluster {
-    async fn find(&self) -> Result<Found, String> {
+    async fn find(&self) -> Result<Found, Trouble> {
         let mut found = Found::on("aws_eks");
         let around = &self.surroundings;
         found.add_some("k8s.cluster.name", self.name.as_deref());

@@ -10,8 +10,8 @@ use suiro_record::Attributes;
 use suiro_sdk::{BlockHealth, FilterSetup, StartError};
 use tokio::sync::oneshot;
 
-use super::Found;
 use super::settings::Settings;
+use super::{Found, Trouble};
 
 /// Until it is asked again after the first failure; twice as long after each other one.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -19,7 +19,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 const AGAIN_MAX: Duration = Duration::from_secs(60);
 
 /// A question, asked.
-pub(super) type Asking<'a> = Pin<Box<dyn Future<Output = Result<Found, String>> + 'a>>;
+pub(super) type Asking<'a> = Pin<Box<dyn Future<Output = Result<Found, Trouble>> + 'a>>;
 
 /// What knows where we are.
 pub(super) trait Ask: Send + Sync + 'static {
@@ -56,7 +56,7 @@ impl Known {
 // === impl Keeper ===
 
 impl Keeper {
-    /// Starts the thread and waits for the first answer, as long as the settings say.
+    /// Starts the thread and waits until something is known, as long as the settings say.
     pub(super) fn start(
         ask: Arc<dyn Ask>,
         known: Arc<Known>,
@@ -95,7 +95,7 @@ struct Round {
     settings: Settings,
     filter: Arc<str>,
     health: BlockHealth,
-    /// Told of each answer; whoever waits for the first one does so for a while only.
+    /// Told when there is something known, or will not be; whoever waits for it does so for a while only.
     asked: Sender<()>,
 }
 
@@ -111,6 +111,7 @@ impl Round {
                 found = self.ask.ask() => found,
                 _ = &mut end => return,
             };
+            let lasting = matches!(found, Err(Trouble::Lasting(_)));
             let trouble = self.take(found);
             let next = match &trouble {
                 None => {
@@ -125,11 +126,14 @@ impl Round {
                     self.health.degraded(why);
                     let next = pause;
                     pause = (pause * 2).min(AGAIN_MAX);
-                    Some(next)
+                    Some(next).filter(|_| !lasting)
                 }
             };
             said = trouble.unwrap_or_default();
-            let _ = self.asked.send(());
+            if lasting || self.known.facts().is_some() {
+                // Nobody may be waiting any more.
+                let _ = self.asked.send(());
+            }
             let Some(next) = next else { return };
             tokio::select! {
                 () = tokio::time::sleep(next) => {}
@@ -139,17 +143,17 @@ impl Round {
     }
 
     /// Keeps what was found. What is wrong, if anything.
-    fn take(&self, found: Result<Found, String>) -> Option<String> {
+    fn take(&self, found: Result<Found, Trouble>) -> Option<String> {
         match found {
             Ok(Found { mut facts, missing }) => {
                 facts.retain(|(name, _)| self.settings.takes(name));
                 self.known.set(facts);
                 missing
             }
-            Err(why) if self.known.facts().is_some() => {
-                Some(format!("metadata can't be had again, and stays as it is: {why}"))
-            }
-            Err(why) => Some(format!("no metadata to be had, records go on without: {why}")),
+            Err(Trouble::Passing(why) | Trouble::Lasting(why)) => Some(match self.known.facts() {
+                Some(_) => format!("metadata can't be had again, and stays as it is: {why}"),
+                None => format!("no metadata to be had, records go on without: {why}"),
+            }),
         }
     }
 }

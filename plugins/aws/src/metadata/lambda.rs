@@ -8,7 +8,7 @@ use super::filter::Metadata;
 use super::keeper::{Ask, Asking};
 use super::settings::Settings;
 use super::surroundings::Surroundings;
-use super::{Found, is_value};
+use super::{Found, Trouble, is_value};
 
 /// The function.
 pub(super) struct Function {
@@ -25,10 +25,13 @@ pub(super) fn build(settings: &Section) -> Result<Box<dyn FilterFactory>, Report
 // === impl Function ===
 
 impl Function {
-    fn find(&self) -> Result<Found, String> {
+    fn find(&self) -> Result<Found, Trouble> {
         let around = &self.surroundings;
         let name = around.variable("AWS_LAMBDA_FUNCTION_NAME");
-        let name = name.ok_or("AWS_LAMBDA_FUNCTION_NAME is not set: does the agent run in a function of Lambda?")?;
+        let Some(name) = name else {
+            let why = "AWS_LAMBDA_FUNCTION_NAME is not set: does the agent run in a function of Lambda?";
+            return Err(Trouble::Lasting(why.to_owned()));
+        };
         let mut found = Found::on("aws_lambda");
         found.add_some("cloud.region", around.first(&["AWS_REGION", "AWS_DEFAULT_REGION"]).as_deref());
         found.add("faas.name", &name);

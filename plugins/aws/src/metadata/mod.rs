@@ -49,6 +49,29 @@ struct Found {
     missing: Option<String>,
 }
 
+/// Why nothing was found.
+#[derive(Debug, PartialEq, Eq)]
+enum Trouble {
+    /// It is worth asking again.
+    Passing(String),
+    /// It is not: the environment does not change.
+    Lasting(String),
+}
+
+// === impl Trouble ===
+
+impl From<String> for Trouble {
+    fn from(why: String) -> Trouble {
+        Trouble::Passing(why)
+    }
+}
+
+impl From<&str> for Trouble {
+    fn from(why: &str) -> Trouble {
+        Trouble::Passing(why.to_owned())
+    }
+}
+
 // === impl Found ===
 
 impl Found {

@@ -13,10 +13,10 @@ use suiro_sdk::lang::Glob;
 use suiro_sdk::time::{SECOND, write_rfc3339};
 
 use super::datum::MARK;
-use super::point::Point;
-use super::unit::Unit;
 use super::verdict::{TOO_MANY_DIMENSIONS, malformed, refused};
 use super::{query, settings::Settings};
+use crate::cloudwatch::point::Point;
+use crate::cloudwatch::unit::Unit;
 
 /// Of a name, of a metric or a dimension, bytes.
 pub(super) const MAX_NAME: usize = 255;

@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | `gauge`, delta `sum`, cumulative `sum` that is not monotonic | `Value` |
 //! | `values` | `Values` and `Counts` |
-//! | delta `histogram`, `exponential_histogram` | `Values` and `Counts`: a value for each bucket ([`distribution`]); or `StatisticValues` |
+//! | delta `histogram`, `exponential_histogram` | `Values` and `Counts`: a value for each bucket ([`distribution`](super::distribution)); or `StatisticValues` |
 //! | the same without buckets | `StatisticValues` |
 //! | StatsD's `summary` | `StatisticValues`, of quantiles 0 and 1 |
 //! | any other `summary` | each quantile a metric, with the dimension `quantile`: its count and sum run on |
@@ -37,15 +37,12 @@
 
 mod datum;
 mod detector;
-mod distribution;
 mod head;
 mod output;
 mod pack;
-mod point;
 mod query;
 mod settings;
 mod translate;
-mod unit;
 mod verdict;
 
 #[cfg(test)]

@@ -15,11 +15,11 @@ use suiro_sdk::{Delivery, Reason, Verdict};
 
 use super::datum::Datum;
 use super::head::{Dimensions, Head};
-use super::point::Point;
 use super::query;
 use super::settings::Settings;
 use super::translate::Translation;
 use super::verdict::{NO_VALUE, TOO_NEW, TOO_OLD, drop, refused};
+use crate::cloudwatch::point::Point;
 
 /// Bytes of a body before compression. CloudWatch says 1 MB, and not whether that is before or after it.
 pub(super) const MAX_BODY: usize = 1_000_000;

@@ -5,12 +5,12 @@ use suiro_sdk::Verdict;
 
 use super::SMALLEST;
 use super::datum::{Datum, MAX_VALUES, Statistics, Worth};
-use super::distribution::{self, Bucket, Known, Values};
 use super::head::{Head, MAX_DIMENSIONS, MAX_NAME, Which};
-use super::point::{Point, Side};
 use super::settings::{Cumulative, Histograms, Settings, Summaries};
-use super::unit::{Counted, Unit};
 use super::verdict::{CUMULATIVE, NO_VALUE, NOT_FINITE, OUT_OF_RANGE, TOO_MANY_DIMENSIONS, drop, malformed, refused};
+use crate::cloudwatch::distribution::{self, Bucket, Known, Values};
+use crate::cloudwatch::point::{Point, Side};
+use crate::cloudwatch::unit::{Counted, Unit};
 
 /// Buckets of a histogram; one with more is refused.
 const MAX_BUCKETS: usize = 4096;
