@@ -7,8 +7,10 @@ use suiro_record::write_json_str;
 use suiro_sdk::Verdict;
 
 use super::Settings;
-use super::identity::{Identity, MAX_DIMENSIONS, TOO_MANY_DIMENSIONS, malformed, refused};
+use super::identity::Identity;
 use super::translate::{Worth, translate};
+use crate::cloudwatch::metrics::head::MAX_DIMENSIONS;
+use crate::cloudwatch::metrics::verdict::{TOO_MANY_DIMENSIONS, malformed, refused};
 use crate::cloudwatch::point::Point;
 
 /// Metrics of a directive.

@@ -1,27 +1,14 @@
 //! What a point's metric is called: its name and its dimensions, in characters that CloudWatch takes.
 //!
-//! It takes printable ASCII. A character it does not take is written as `\u00e9`, so that what is told apart stays so; a
-//! dimension's value is cut at 1,024 bytes. A dimension without a value is left out: CloudWatch has no empty ones.
-
-use std::borrow::Cow;
-use std::fmt::Write as _;
+//! As [`head`](crate::cloudwatch::metrics::head) of the other output has it.
 
 use suiro_record::{Kind, NodeRef, Value};
-use suiro_sdk::lang::Glob;
-use suiro_sdk::{Reason, Verdict};
+use suiro_sdk::Verdict;
 
 use super::Settings;
+use crate::cloudwatch::metrics::head::{MAX_DIMENSIONS, MAX_NAME, MAX_VALUE, chosen, legal};
+use crate::cloudwatch::metrics::verdict::{TOO_MANY_DIMENSIONS, malformed, refused};
 use crate::cloudwatch::point::Point;
-
-/// Of a name, of a metric or a dimension, bytes.
-const MAX_NAME: usize = 255;
-/// Of a dimension's value, bytes.
-const MAX_VALUE: usize = 1024;
-/// Dimensions of a metric.
-pub(super) const MAX_DIMENSIONS: usize = 30;
-
-/// More than thirty.
-pub(super) const TOO_MANY_DIMENSIONS: Reason = Reason("too_many_dimensions");
 
 /// A metric's name and dimensions.
 #[derive(Debug)]
@@ -53,14 +40,14 @@ impl Identity {
         let mut text = Vec::new();
         for node in point.attributes.into_iter().flat_map(NodeRef::children) {
             let key = node.key().unwrap_or_default();
-            if node.kind() != Kind::Null && is_chosen(&settings.dimensions, key) {
+            if node.kind() != Kind::Null && chosen(&settings.dimensions, key) {
                 text.clear();
                 node.write_text(&mut text);
                 identity.add(key, &String::from_utf8_lossy(&text), true)?;
             }
         }
         for (key, value) in resource {
-            if *value != Value::Null && is_chosen(&settings.resource_dimensions, key) {
+            if *value != Value::Null && chosen(&settings.resource_dimensions, key) {
                 identity.add(key, &value.to_text(), false)?;
             }
         }
@@ -97,53 +84,4 @@ impl Identity {
         }
         Ok(())
     }
-}
-
-fn is_chosen(patterns: &[Glob], key: &str) -> bool {
-    patterns.iter().any(|pattern| pattern.matches(key))
-}
-
-/// A text in printable ASCII, and whether that is another one.
-fn legal(text: &str) -> (Cow<'_, str>, bool) {
-    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-        return (text.into(), false);
-    }
-    let mut out = String::with_capacity(text.len() + 8);
-    for c in text.chars() {
-        match c {
-            ' '..='~' => out.push(c),
-            // Writing to a `String` has no way to fail.
-            _ => drop(write!(out, "\\u{:04x}", u32::from(c))),
-        }
-    }
-    (out.into(), true)
-}
-
-/// Whether a text may name a namespace.
-pub(super) fn check_namespace(text: &str) -> Result<(), &'static str> {
-    if text.trim_ascii().is_empty() {
-        return Err("is empty");
-    }
-    if text.len() > 255 {
-        return Err("is longer than 255 bytes");
-    }
-    if text.starts_with(':') {
-        return Err("begins with `:`");
-    }
-    if text.starts_with("AWS/") {
-        return Err("begins with `AWS/`, which is for AWS's own");
-    }
-    if text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_/#: ".contains(&byte)) {
-        Ok(())
-    } else {
-        Err("holds a character a namespace can't: letters, digits and . - _ / # : and the space")
-    }
-}
-
-pub(super) fn refused(reason: Reason, detail: &str) -> Box<Verdict> {
-    Box::new(Verdict::Refused { reason, detail: detail.to_owned() })
-}
-
-pub(super) fn malformed(why: &str) -> Box<Verdict> {
-    refused(Reason::MALFORMED, why)
 }

@@ -45,10 +45,8 @@ use suiro_sdk::{Delivery, Reason, Verdict};
 pub(crate) use self::document::Document;
 use self::document::Documents;
 use self::identity::Identity;
+use super::metrics::settings::{RESOURCE_DIMENSIONS, globs, namespace_check};
 use super::point::Point;
-
-/// Attributes of a resource that tell its metrics from those of another one.
-const RESOURCE_DIMENSIONS: [&str; 3] = ["service.name", "service.namespace", "host.name"];
 
 /// The settings.
 #[derive(Clone, Debug)]
@@ -97,7 +95,7 @@ impl Settings {
             return Ok(None);
         }
         let namespace = match settings.value("namespace") {
-            Some(value) => Destination::read_checked(&value, identity::check_namespace),
+            Some(value) => Destination::read_checked(&value, namespace_check),
             None => Err(settings.missing("namespace", "\"Shop\"")),
         };
         let dimensions = globs(settings, "dimensions", &["*"]);
@@ -112,14 +110,6 @@ impl Settings {
             cumulative_as_is: cumulative_as_is.unwrap_or_default(),
         }))
     }
-}
-
-fn globs(settings: &Section, key: &str, default: &[&str]) -> Vec<Glob> {
-    if settings.has(key) {
-        return settings.list::<Glob>(key);
-    }
-    // These are patterns.
-    default.iter().filter_map(|text| Glob::parse(text).ok()).collect()
 }
 
 /// Documents of these points.

@@ -1,29 +1,15 @@
 //! From a point to values. What becomes of each kind is in the module's documentation.
 
 use suiro_record::{Kind, NodeRef};
-use suiro_sdk::{Reason, Verdict};
+use suiro_sdk::Verdict;
 
 use super::Settings;
-use super::identity::{malformed, refused};
 use crate::cloudwatch::distribution::{self, Bucket, Known, Values};
-use crate::cloudwatch::point::{Point, Side};
+use crate::cloudwatch::metrics::translate::{cumulative, explicit, exponential};
+use crate::cloudwatch::metrics::verdict::{NO_VALUE, NOT_FINITE, OUT_OF_RANGE, drop, malformed, refused};
+use crate::cloudwatch::metrics::{SMALLEST, is_in_range};
+use crate::cloudwatch::point::Point;
 use crate::cloudwatch::unit::{Counted, Unit};
-
-/// A count since some start: CloudWatch adds up itself.
-const CUMULATIVE: Reason = Reason("cumulative");
-/// The point says that it has no value, or nothing was measured.
-const NO_VALUE: Reason = Reason("no_value");
-/// NaN or infinite.
-const NOT_FINITE: Reason = Reason("not_finite");
-/// Beyond 2^360.
-const OUT_OF_RANGE: Reason = Reason("out_of_range");
-
-/// Buckets of a histogram; one with more is refused.
-const MAX_BUCKETS: usize = 4096;
-/// 2^360
-const LARGEST: f64 = f64::from_bits((1023 + 360) << 52);
-/// 2^-360
-const SMALLEST: f64 = f64::from_bits((1023 - 360) << 52);
 
 /// What a metric says at one time.
 #[derive(Clone, Debug, PartialEq)]
@@ -169,76 +155,11 @@ impl Worth {
     }
 
     fn is_in_range(&self) -> bool {
-        let is_in_range = |number: f64| number.abs() <= LARGEST;
         match self {
             Worth::Values(values) => values.iter().all(|(value, count)| is_in_range(*value) && is_in_range(*count)),
             Worth::Statistics { count, sum, min, max } => {
                 [count, sum, min, max].into_iter().all(|number| is_in_range(*number))
             }
         }
-    }
-}
-
-fn drop(reason: Reason) -> Box<Verdict> {
-    Box::new(Verdict::Drop(reason))
-}
-
-fn cumulative(kind: &str) -> Box<Verdict> {
-    let detail = format!(
-        "a {kind} that counts since a start would be added up again by CloudWatch: put the filter `cumulative_to_delta` \
-         before the output"
-    );
-    refused(CUMULATIVE, &detail)
-}
-
-/// The buckets of a histogram that are not empty.
-fn explicit(point: &Point<'_>) -> Result<Vec<Bucket>> {
-    let bounds = numbers(point.bounds)?;
-    let counts = numbers(point.buckets)?;
-    if counts.is_empty() {
-        return Ok(Vec::new());
-    }
-    if counts.len() != bounds.len() + 1 || !bounds.windows(2).all(|pair| pair[0] < pair[1]) {
-        return Err(malformed("a histogram's `bounds` ascend, and it has one of `buckets` more"));
-    }
-    let low = |at: usize| at.checked_sub(1).map_or(f64::NEG_INFINITY, |at| bounds[at]);
-    let high = |at: usize| bounds.get(at).copied().unwrap_or(f64::INFINITY);
-    filled(counts.iter().enumerate().map(|(at, &count)| Bucket { low: low(at), high: high(at), count }))
-}
-
-/// The buckets of an exponential histogram that are not empty.
-fn exponential(point: &Point<'_>) -> Result<Vec<Bucket>> {
-    let (negative, positive) = (numbers(point.negative.buckets)?, numbers(point.positive.buckets)?);
-    if !(-10..=20).contains(&point.scale) || point.zero_threshold.is_nan() || point.zero_threshold < 0.0 {
-        return Err(malformed("an exponential histogram's `scale` is -10 to 20, its `zero_threshold` not below 0"));
-    }
-    // Bucket `i` holds what is above `base^i`, up to `base^(i + 1)`, where `base` is `2^(2^-scale)`.
-    let step = (-point.scale as f64).exp2();
-    let bound = |index: f64| (index * step).exp2().clamp(f64::MIN_POSITIVE, f64::MAX);
-    let index = |side: Side<'_>, at: usize| side.offset as f64 + at as f64;
-    let above = positive.iter().enumerate().map(|(at, &count)| {
-        let index = index(point.positive, at);
-        Bucket { low: bound(index), high: bound(index + 1.0), count }
-    });
-    let below = negative.iter().enumerate().rev().map(|(at, &count)| {
-        let index = index(point.negative, at);
-        Bucket { low: -bound(index + 1.0), high: -bound(index), count }
-    });
-    let zero = Bucket { low: -point.zero_threshold, high: point.zero_threshold, count: point.zero_count };
-    filled(below.chain(std::iter::once(zero)).chain(above))
-}
-
-fn filled(buckets: impl Iterator<Item = Bucket>) -> Result<Vec<Bucket>> {
-    let filled: Vec<Bucket> = buckets.filter(|bucket| bucket.count != 0.0).collect();
-    let sound = filled.iter().all(|bucket| bucket.count >= 1.0 && bucket.count.is_finite());
-    if sound { Ok(filled) } else { Err(malformed("a bucket's count is a whole number")) }
-}
-
-fn numbers(list: Option<NodeRef<'_>>) -> Result<Vec<f64>> {
-    let read: Option<Vec<f64>> =
-        list.into_iter().flat_map(NodeRef::children).take(MAX_BUCKETS + 1).map(NodeRef::as_f64).collect();
-    match read {
-        Some(numbers) if numbers.len() <= MAX_BUCKETS && !numbers.iter().any(|number| number.is_nan()) => Ok(numbers),
-        _ => Err(malformed("a histogram's bounds and buckets are numbers, 4096 at most")),
     }
 }

@@ -36,9 +36,10 @@ pub(super) async fn make_stream(
             Err(trouble) => Err(trouble),
         }
     };
+    let groups_made = group.made.load(Relaxed);
     match create().await {
         Err(Trouble::Missing(_)) => {
-            make_group(service, &client, settings, group_name, group).await?;
+            make_group(service, &client, settings, group_name, group, groups_made).await?;
             create().await?;
         }
         other => other?,
@@ -54,12 +55,16 @@ async fn make_group(
     settings: &Settings,
     name: &str,
     group: &KnownGroup,
+    made: u32,
 ) -> Result<(), Trouble> {
     let Some(create) = &settings.create else {
         let why = format!("the log group `{name}` does not exist: make it, or set create_group = true");
         return Err(Trouble::later(why, true, Of::Stream));
     };
     let _one = group.making.lock().await;
+    if group.made.load(Relaxed) != made {
+        return Ok(());
+    }
     let mut request = client
         .create_log_group()
         .log_group_name(name)
@@ -73,10 +78,14 @@ async fn make_group(
             tracing::info!(group = name, "made a log group");
             group.retention_due.store(create.retention_days.is_some(), Relaxed);
             group.make_due();
+            group.made.store(made.wrapping_add(1), Relaxed);
             Ok(())
         }
         // Somebody was faster, and will see to its retention.
-        Err(Trouble::Exists) => Ok(()),
+        Err(Trouble::Exists) => {
+            group.made.store(made.wrapping_add(1), Relaxed);
+            Ok(())
+        }
         // What is wrong with the group is not wrong with an event.
         Err(Trouble::Invalid(why) | Trouble::Refused(why)) => {
             let why =

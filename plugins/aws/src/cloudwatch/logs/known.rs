@@ -54,6 +54,8 @@ pub(super) struct KnownGroup {
     state: std::sync::Mutex<GroupState>,
     /// Held while the group is made.
     pub(super) making: Mutex<()>,
+    /// How often it was made.
+    pub(super) made: AtomicU32,
     /// It was made here, and its retention is not set yet.
     pub(super) retention_due: AtomicBool,
     /// Whether it has its anomaly detector.
@@ -122,6 +124,7 @@ impl Known {
         let known = Arc::new(KnownGroup {
             state: GroupState { used: now, not_before: None }.into(),
             making: Mutex::default(),
+            made: AtomicU32::default(),
             retention_due: AtomicBool::new(false),
             detector_done: AtomicBool::new(false),
         });

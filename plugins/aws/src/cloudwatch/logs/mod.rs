@@ -7,8 +7,8 @@
 //! | setting | default | |
 //! | --- | --- | --- |
 //! | `region`, `endpoint`, `credentials`, ... | | whose account, and where: [`suiro_sdk::aws::AccountSettings`] |
-//! | `group`, `stream` | | destinations. What a record puts into them is cleaned ([`names`]) |
-//! | `format` | `text` | or `emf`: metric points too, as documents in the embedded metric format ([`emf`](super::emf)) |
+//! | `group`, `stream` | | destinations. What a record puts into them is cleaned (`names.rs`) |
+//! | `format` | `text` | or `emf`: metric points too, as documents in the embedded metric format (`emf`) |
 //! | `namespace`, `dimensions`, ... | | of `emf`, see there |
 //! | `log_key` | none | the field that is the message. Without it, or where a record lacks it: the text under `log` if that is all there is, else the record as JSON |
 //! | `max_event` | 1 MiB | bytes of an event, the 26 it counts for beside its message included. Older regions take 256 KiB |
@@ -17,7 +17,7 @@
 //! | `retention_days`, `log_class`, `kms_key`, `tags` | none | of groups that are made |
 //! | `anomaly_detector` | none | `{ name, frequency, filter_pattern, kms_key, visibility_days }`: every group written to gets one, unless it has one |
 //! | `entity` | none | `{ key_attributes, attributes }`, sent with every request |
-//! | `max_streams` | 10,000 | streams that are remembered ([`known`]) |
+//! | `max_streams` | 10,000 | streams that are remembered (`known.rs`) |
 //! | `timeout` | 30 s | of one request with its answer |
 //!
 //! # Guarantee

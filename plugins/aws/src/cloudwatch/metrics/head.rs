@@ -19,11 +19,11 @@ use crate::cloudwatch::point::Point;
 use crate::cloudwatch::unit::Unit;
 
 /// Of a name, of a metric or a dimension, bytes.
-pub(super) const MAX_NAME: usize = 255;
+pub(in crate::cloudwatch) const MAX_NAME: usize = 255;
 /// Of a dimension's value, bytes.
-const MAX_VALUE: usize = 1024;
+pub(in crate::cloudwatch) const MAX_VALUE: usize = 1024;
 /// Dimensions of a metric.
-pub(super) const MAX_DIMENSIONS: usize = 30;
+pub(in crate::cloudwatch) const MAX_DIMENSIONS: usize = 30;
 
 /// A metric's dimensions, by name, each once.
 pub(super) type Dimensions = Vec<(String, String)>;
@@ -182,12 +182,12 @@ impl Resolution {
     }
 }
 
-fn chosen(patterns: &[Glob], key: &str) -> bool {
+pub(in crate::cloudwatch) fn chosen(patterns: &[Glob], key: &str) -> bool {
     patterns.iter().any(|pattern| pattern.matches(key))
 }
 
 /// A text in printable ASCII, and whether that is another one.
-pub(super) fn legal(text: &str) -> (Cow<'_, str>, bool) {
+pub(in crate::cloudwatch) fn legal(text: &str) -> (Cow<'_, str>, bool) {
     if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return (text.into(), false);
     }

@@ -37,13 +37,13 @@
 
 mod datum;
 mod detector;
-mod head;
+pub(super) mod head;
 mod output;
 mod pack;
 mod query;
-mod settings;
-mod translate;
-mod verdict;
+pub(super) mod settings;
+pub(super) mod translate;
+pub(super) mod verdict;
 
 #[cfg(test)]
 mod tests;
@@ -51,7 +51,7 @@ mod tests;
 /// 2^360
 const LARGEST: f64 = f64::from_bits((1023 + 360) << 52);
 /// 2^-360
-const SMALLEST: f64 = f64::from_bits((1023 - 360) << 52);
+pub(super) const SMALLEST: f64 = f64::from_bits((1023 - 360) << 52);
 
 /// Adds the output.
 pub(crate) fn register(registry: &mut suiro_sdk::Registry) {
@@ -59,6 +59,6 @@ pub(crate) fn register(registry: &mut suiro_sdk::Registry) {
 }
 
 /// Whether CloudWatch takes the number.
-fn is_in_range(number: f64) -> bool {
+pub(super) fn is_in_range(number: f64) -> bool {
     number.abs() <= LARGEST
 }

@@ -56,7 +56,7 @@ pub(super) enum Cumulative {
 }
 
 /// Attributes of a resource that tell its metrics from those of another one.
-const RESOURCE_DIMENSIONS: [&str; 3] = ["service.name", "service.namespace", "host.name"];
+pub(in crate::cloudwatch) const RESOURCE_DIMENSIONS: [&str; 3] = ["service.name", "service.namespace", "host.name"];
 
 // === impl Settings ===
 
@@ -114,7 +114,7 @@ impl Settings {
     }
 }
 
-fn globs(settings: &Section, key: &str, default: &[&str]) -> Vec<Glob> {
+pub(in crate::cloudwatch) fn globs(settings: &Section, key: &str, default: &[&str]) -> Vec<Glob> {
     if settings.has(key) {
         return settings.list::<Glob>(key);
     }
@@ -123,7 +123,7 @@ fn globs(settings: &Section, key: &str, default: &[&str]) -> Vec<Glob> {
 }
 
 /// Whether a text may name a namespace.
-pub(super) fn namespace_check(text: &str) -> Result<(), &'static str> {
+pub(in crate::cloudwatch) fn namespace_check(text: &str) -> Result<(), &'static str> {
     if text.trim_ascii().is_empty() {
         return Err("is empty");
     }

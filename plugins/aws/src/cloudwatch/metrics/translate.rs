@@ -27,7 +27,7 @@ pub(super) struct Translation<'t> {
     data: &'t mut Vec<Datum>,
 }
 
-type Said<T = ()> = Result<T, Box<Verdict>>;
+pub(in crate::cloudwatch) type Said<T = ()> = Result<T, Box<Verdict>>;
 
 // === impl Translation ===
 
@@ -217,7 +217,7 @@ impl<'t> Translation<'t> {
     }
 }
 
-fn cumulative(kind: &str) -> Box<Verdict> {
+pub(in crate::cloudwatch) fn cumulative(kind: &str) -> Box<Verdict> {
     let detail = format!(
         "a {kind} that counts since a start would be added up again by CloudWatch: put the filter `cumulative_to_delta` \
          before the output"
@@ -226,7 +226,7 @@ fn cumulative(kind: &str) -> Box<Verdict> {
 }
 
 /// The buckets of a histogram that are not empty.
-fn explicit(point: &Point<'_>) -> Said<Vec<Bucket>> {
+pub(in crate::cloudwatch) fn explicit(point: &Point<'_>) -> Said<Vec<Bucket>> {
     let bounds = numbers(point.bounds)?;
     let counts = numbers(point.buckets)?;
     if counts.is_empty() {
@@ -241,7 +241,7 @@ fn explicit(point: &Point<'_>) -> Said<Vec<Bucket>> {
 }
 
 /// The buckets of an exponential histogram that are not empty.
-fn exponential(point: &Point<'_>) -> Said<Vec<Bucket>> {
+pub(in crate::cloudwatch) fn exponential(point: &Point<'_>) -> Said<Vec<Bucket>> {
     let (negative, positive) = (numbers(point.negative.buckets)?, numbers(point.positive.buckets)?);
     if !(-10..=20).contains(&point.scale) || point.zero_threshold.is_nan() || point.zero_threshold < 0.0 {
         return Err(malformed("an exponential histogram's `scale` is -10 to 20, its `zero_threshold` not below 0"));
