@@ -62,6 +62,7 @@ fn list_names_every_plugin_with_a_word_about_it() {
     for name in [
         "tail",
         "stdin",
+        "forward",
         "generate",
         "json",
         "regex",
