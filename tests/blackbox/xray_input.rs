@@ -197,6 +197,13 @@ fn rules_of_a_file_are_answered_here() {
 }
 
 #[test]
+fn the_daemons_configuration_is_sound() {
+    let site = site("", "");
+    let outcome = site.command(&["check", "-c", concat!(env!("CARGO_MANIFEST_DIR"), "/conf/xray-daemon.toml")]);
+    assert_eq!(outcome.code(), 0, "{}", outcome.stderr);
+}
+
+#[test]
 fn a_port_somebody_has_and_one_that_is_open_are_told() {
     let taken = UdpSocket::bind("127.0.0.1:0").expect("a socket");
     let busy = site(&format!("udp = '{}'\ntcp = false", taken.local_addr().expect("bound")), "");

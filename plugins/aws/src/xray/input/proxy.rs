@@ -1,17 +1,17 @@
 //! Requests of applications, signed and passed on to X-Ray.
 //!
 //! Any path, any method: SDKs ask for `/GetSamplingRules` and `/SamplingTargets`, and whatever X-Ray will have next. What comes
-//! back goes back: status, headers, body, refusals too. Only when X-Ray can't be asked is the answer the agent's own: 502, or
-//! 504 where it did not answer in time, with the reason as `{"message":..}`; SDKs go on with their local rules then.
+//! back goes back: status, headers, body, refusals too. Only when X-Ray can't be asked is the answer the agent's own: 502 with
+//! the reason as `{"message":..}`; SDKs go on with their local rules then.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use suiro_sdk::StartError;
-use suiro_sdk::aws::{Account, AccountSettings, Service, ServiceError, Signable};
+use suiro_sdk::aws::{Account, AccountError, AccountSettings, Service, ServiceError, Signable};
 use suiro_sdk::decompress::Encoding;
 use suiro_sdk::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use suiro_sdk::http::{Answer, Relay, Url};
+use suiro_sdk::http::{Answer, Failure, Relay, Url};
 use suiro_sdk::serve::{Refusal, Request, Response, StatusCode, answer};
 
 /// For a request and its answer: SDKs ask in the background, every 10 s.
@@ -53,10 +53,7 @@ pub(crate) struct Proxy {
 
 /// Why X-Ray could not be asked.
 #[derive(Debug)]
-pub(crate) struct Unreachable {
-    status: StatusCode,
-    why: String,
-}
+pub(crate) struct Unreachable(String);
 
 // === impl Proxy ===
 
@@ -77,7 +74,7 @@ impl Proxy {
             Ok(answer) => answer,
             Err(unreachable) => {
                 if self.is_time() {
-                    tracing::warn!(%input, path = %request.path, "X-Ray could not be asked: {}", unreachable.why);
+                    tracing::warn!(%input, path = %request.path, "X-Ray could not be asked: {}", unreachable.0);
                 }
                 return Ok(Err(unreachable));
             }
@@ -94,28 +91,18 @@ impl Proxy {
     }
 
     async fn send(&self, request: &Request, body: Vec<u8>) -> Result<Answer, Unreachable> {
-        let unreachable = |why: String| Unreachable { status: StatusCode::BAD_GATEWAY, why };
-        let endpoint = self.account.endpoint(Service::XRAY).await.map_err(|error| unreachable(error.to_string()))?;
+        let endpoint = self.account.endpoint(Service::XRAY).await?;
         let url = target(endpoint, &request.path, request.query.as_deref());
         let mut headers = passed_on(&request.headers);
         let signable = Signable { method: &request.method, url: &url, headers: &headers, body: &body };
-        let signature = self.account.sign(Service::XRAY.signing, signable).await;
-        headers.extend(signature.map_err(|error| unreachable(error.to_string()))?);
-        let sent = self.relay.send(request.method.clone(), url, headers, body, MAX_ANSWER).await;
-        let answer = sent.map_err(|failure| {
-            let why = failure.to_string();
-            let status = if why.starts_with("no answer in time") {
-                StatusCode::GATEWAY_TIMEOUT
-            } else {
-                StatusCode::BAD_GATEWAY
-            };
-            Unreachable { status, why }
-        })?;
+        let signature = self.account.sign(Service::XRAY.signing, signable).await?;
+        headers.extend(signature);
+        let answer = self.relay.send(request.method.clone(), url, headers, body, MAX_ANSWER).await?;
         if answer.cut {
-            return Err(unreachable(format!("the answer is larger than {MAX_ANSWER} bytes")));
+            return Err(Unreachable(format!("the answer is larger than {MAX_ANSWER} bytes")));
         }
-        match &answer.broken {
-            Some(failure) => Err(unreachable(failure.to_string())),
+        match answer.broken {
+            Some(failure) => Err(failure.into()),
             None => Ok(answer),
         }
     }
@@ -134,8 +121,20 @@ impl Proxy {
 
 impl Unreachable {
     pub(crate) fn into_response(self) -> Response {
-        let message = serde_json::json!({ "message": format!("the agent could not ask X-Ray: {}", self.why) });
-        answer(self.status, "application/json", message.to_string())
+        let message = serde_json::json!({ "message": format!("the agent could not ask X-Ray: {}", self.0) });
+        answer(StatusCode::BAD_GATEWAY, "application/json", message.to_string())
+    }
+}
+
+impl From<AccountError> for Unreachable {
+    fn from(error: AccountError) -> Self {
+        Unreachable(error.to_string())
+    }
+}
+
+impl From<Failure> for Unreachable {
+    fn from(failure: Failure) -> Self {
+        Unreachable(failure.to_string())
     }
 }
 

@@ -25,10 +25,14 @@ use super::decode::{Decoder, Format};
 const MAX_DATAGRAM: usize = 65_535;
 /// A burst ends at so many bytes.
 const MAX_BURST: usize = 256 << 10;
+/// And at so many datagrams: empty ones take no bytes.
+const MAX_DATAGRAMS: usize = 1024;
 /// What the system is asked to keep, unless it is set.
 const RECEIVE_BUFFER: usize = 4 << 20;
 /// How often who reads looks whether it shall end.
 const LOOK_UP: Duration = Duration::from_millis(200);
+/// After an error of the socket's.
+const PAUSE: Duration = Duration::from_millis(10);
 /// After that long something that went wrong is worth another line in the log.
 const SAY_AGAIN: Duration = Duration::from_secs(60);
 /// Of a datagram that is none, so much is shown.
@@ -150,6 +154,11 @@ impl Gate {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = false;
     }
 
+    #[cfg(test)]
+    pub(crate) fn is_closed(&self) -> bool {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What is read from now on is turned away; what was read before is handed over.
     pub(crate) fn close(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
@@ -167,8 +176,11 @@ impl Reader {
             match self.receive(socket, &mut buffer, &mut control, &mut ends) {
                 Ok(()) => self.take(&buffer, &ends),
                 Err(Errno::EAGAIN | Errno::EINTR) => {}
-                // One that a datagram of ours caused elsewhere; there are none, but who knows.
-                Err(error) => tracing::debug!(input = %self.desk.name(), %error, "can't receive"),
+                // There is none to be expected: who knows what it is may know how long it lasts.
+                Err(error) => {
+                    tracing::debug!(input = %self.desk.name(), %error, "can't receive");
+                    std::thread::sleep(PAUSE);
+                }
             }
         }
     }
@@ -203,7 +215,7 @@ impl Reader {
             received.bytes
         };
         ends.push(at);
-        while at < MAX_BURST {
+        while at < MAX_BURST && ends.len() < MAX_DATAGRAMS {
             match recv(socket.as_raw_fd(), &mut buffer[at..], MsgFlags::MSG_DONTWAIT) {
                 Ok(length) => at += length,
                 Err(_) => break,

@@ -108,3 +108,33 @@ impl Source for XraySource {
         self.last.pop_front()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use suiro_record::{Row, Scope, Signal};
+
+    use super::*;
+    use crate::xray::input::tests::setup;
+
+    #[test]
+    fn what_was_read_is_handed_on_when_the_agent_stops() {
+        let setup = setup();
+        let intake = Intake::new(1 << 20);
+        let desk = intake.desk(&setup).unwrap().unwrap();
+        let gate = Arc::<Gate>::default();
+        let inner = intake.source(&setup);
+        let mut source = XraySource { inner, gate: gate.clone(), last: VecDeque::new() };
+        for _ in 0..2 {
+            let mut batch = desk.batch(Arc::new(Scope::new(desk.origin())), Signal::Traces);
+            let root = batch.new_object();
+            batch.rows.push(Row::new(root, 0, 0, 1));
+            drop(desk.submit(desk.try_room(1).unwrap(), vec![batch], 1));
+        }
+        source.stop();
+        for _ in 0..2 {
+            source.finish().expect("a batch").custody.settle();
+        }
+        assert!(source.finish().is_none() && gate.is_closed());
+        assert_eq!((setup.ledger.received(), setup.ledger.settled_records()), (2, 2));
+    }
+}

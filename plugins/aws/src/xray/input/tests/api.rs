@@ -6,11 +6,9 @@ use suiro_sdk::http::test_kit::{Reply, Server};
 use suiro_sdk::intake::Intake;
 use suiro_sdk::serve::{Door, ServerSettings};
 use suiro_sdk::settings::Section;
-use suiro_sdk::{InputLedger, Source as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::datagrams::setup;
 use super::*;
 use crate::xray::input::api::Api;
 use crate::xray::input::settings::Sampling;

@@ -191,9 +191,14 @@ fn own(is_subsegment: bool) -> impl Strategy<Value = Value> {
             }
             if is_call {
                 // Who asked is not of a call.
-                if let Some(request) = members.get_mut("http").and_then(|http| http["request"].as_object_mut()) {
-                    request.remove("client_ip");
-                    request.remove("x_forwarded_for");
+                if let Some(http) = members.get_mut("http").and_then(Value::as_object_mut) {
+                    for key in ["client_ip", "x_forwarded_for"] {
+                        http["request"].as_object_mut().unwrap().remove(key);
+                    }
+                    http.retain(|_, part| *part != json!({}));
+                }
+                if members["namespace"] != "aws" {
+                    members.remove("aws");
                 }
             }
             json!(members)
@@ -213,6 +218,8 @@ proptest! {
         let trace = "1-5759e988-bd862e3fe1be46a994272793";
         segment["trace_id"] = json!(trace);
         segment["id"] = json!("00000000000000aa");
+        // It says how stacks are printed.
+        segment["aws"] = json!({ "xray": { "sdk": "X-Ray for Python" } });
         if called {
             segment["parent_id"] = json!("00000000000000bb");
         }
