@@ -183,7 +183,8 @@ fn hexadecimal(map: &mut Map<String, Value>) {
     }
 }
 
-fn base64(text: &str) -> Vec<u8> {
+/// Undoes base64.
+pub(crate) fn base64(text: &str) -> Vec<u8> {
     const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let (mut bytes, mut bits, mut count) = (Vec::new(), 0u32, 0);
     for digit in text.bytes().take_while(|byte| *byte != b'=') {

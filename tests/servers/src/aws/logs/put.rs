@@ -192,7 +192,9 @@ mod tests {
 
     #[test]
     fn what_is_left_out_is_told_by_index() {
-        let cases: [(&[i64], Option<i64>, (usize, usize), Value); 7] = [
+        /// Ages, days of retention, which are valid, and what is told of the others.
+        type Case = (&'static [i64], Option<i64>, (usize, usize), Value);
+        let cases: [Case; 7] = [
             (&[5, 0], None, (0, 2), Value::Null),
             (&[14 * DAY + 1, 14 * DAY], None, (1, 2), json!({ "tooOldLogEventEndIndex": 1 })),
             (&[DAY + 1, DAY, 0], Some(1), (1, 3), json!({ "expiredLogEventEndIndex": 1 })),
