@@ -65,7 +65,10 @@ fn spans_arrive_as_segments() {
     assert_eq!(segment["http"], json!({ "request": { "method": "GET" }, "response": { "status": 200 } }));
     assert_eq!(segment["annotations"], json!({ "number": "1" }));
     let default = &segment["metadata"]["default"];
-    assert_eq!((&default["otel.span.name"], &default["otel.resource.service.name"]), (&json!("get /items"), &json!("shop")));
+    assert_eq!(
+        (&default["otel.span.name"], &default["otel.resource.service.name"]),
+        (&json!("get /items"), &json!("shop"))
+    );
     assert!(aws.taken().refusals(PUT).is_empty());
 }
 
@@ -122,7 +125,8 @@ fn what_is_refused_by_name_is_kept() {
 
 #[test]
 fn the_configuration_for_x_ray_passes_the_check() {
-    let text = std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("conf/xray.toml")).unwrap();
+    let text =
+        std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("conf/xray.toml")).unwrap();
     let site = Site::new(&text);
     let outcome = site.command(&["check", "-c", "suiro.toml"]);
     assert_eq!(outcome.code(), 0, "{}", outcome.stderr);

@@ -72,7 +72,7 @@ pub(super) fn write(span: &Span<'_>, out: &mut Members<'_>) {
             request.flag("x_forwarded_for", forwarded);
         });
         http.map("response", |response| {
-            if let Some(status) = attributes.integer(Known::Status) {
+            if let Some(status) = attributes.integer(Known::Status).filter(|status| (100..=999).contains(status)) {
                 response.number("status", status);
             }
             if let Some(size) = response_size(span) {
@@ -118,9 +118,8 @@ fn url<'a>(span: &Span<'a>) -> Option<Cow<'a, str>> {
 fn response_size(span: &Span<'_>) -> Option<i64> {
     let attributes = &span.attributes;
     let own = attributes.integer(Known::ResponseSize);
-    let own = own.or_else(|| {
-        attributes.integer(Known::MessageSize).filter(|_| attributes.is(Known::MessageType, "RECEIVED"))
-    });
+    let own = own
+        .or_else(|| attributes.integer(Known::MessageSize).filter(|_| attributes.is(Known::MessageType, "RECEIVED")));
     let of_event = |event: NodeRef<'_>| {
         let attributes = member(event, "attributes")?;
         member(attributes, "message.type").filter(|kind| kind.str_eq("RECEIVED"))?;

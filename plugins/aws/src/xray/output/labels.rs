@@ -30,8 +30,7 @@ const MAX_KEY: usize = 500;
 const MAX_VALUE: usize = 1000;
 
 /// What a call says of the other side: nothing of the service that calls.
-const REMOTE: [Known; 4] =
-    [Known::RemoteService, Known::RemoteOperation, Known::RemoteTarget, Known::RemoteNamespace];
+const REMOTE: [Known; 4] = [Known::RemoteService, Known::RemoteOperation, Known::RemoteTarget, Known::RemoteNamespace];
 
 /// The attributes of a document, sorted.
 pub(super) struct Labels<'a> {
@@ -54,17 +53,12 @@ pub(super) struct Annotation<'a> {
 
 impl<'a> Labels<'a> {
     pub(super) fn new(span: &Span<'a>, resource: &Resource<'a>, rules: &Rules, role: Role) -> Self {
-        let mut labels =
-            Labels { annotations: SmallVec::new(), metadata: SmallVec::new(), resource: SmallVec::new() };
+        let mut labels = Labels { annotations: SmallVec::new(), metadata: SmallVec::new(), resource: SmallVec::new() };
         let wishes = span.attributes.get(Known::Annotations);
-        let wished = |key: &str| {
-            wishes.is_some_and(|list| list.children().take(MAX_ANNOTATIONS).any(|wish| wish.str_eq(key)))
-        };
-        let blocks = Blocks {
-            http: !role.is_service() && http::applies(span),
-            aws: resource.in_aws,
-            sql: sql::applies(span),
-        };
+        let wished =
+            |key: &str| wishes.is_some_and(|list| list.children().take(MAX_ANNOTATIONS).any(|wish| wish.str_eq(key)));
+        let blocks =
+            Blocks { http: !role.is_service() && http::applies(span), aws: resource.in_aws, sql: sql::applies(span) };
         for &(node, known) in &span.attributes.entries {
             if role.is_service() && known.is_some_and(|known| REMOTE.contains(&known)) {
                 continue;
@@ -151,9 +145,10 @@ impl Annotation<'_> {
     fn is_sound(&self) -> bool {
         let value = match self.value.kind() {
             // Bytes are at least as many as characters, and quickly counted.
-            Kind::String => self.value.as_str().is_some_and(|text| {
-                text.len() <= MAX_VALUE || text.chars().take(MAX_VALUE + 1).count() <= MAX_VALUE
-            }),
+            Kind::String => self
+                .value
+                .as_str()
+                .is_some_and(|text| text.len() <= MAX_VALUE || text.chars().take(MAX_VALUE + 1).count() <= MAX_VALUE),
             Kind::Number => self.value.as_f64().is_some_and(f64::is_finite),
             Kind::Bool => true,
             Kind::Null | Kind::Bytes | Kind::Array | Kind::Object => false,

@@ -25,7 +25,11 @@ fn built(url: &str, settings: &str) -> (Box<dyn Output>, OutputSetup) {
 
 fn spans(count: usize, attributes: &Value) -> Batch {
     let spans: Vec<Value> = (0..count).map(|_| span("client", attributes.clone(), json!({}))).collect();
-    batch_of(&json!({ "service.name": "shop" }), &spans, &json!({ "trace_id": TRACE, "span_id": format!("{:016x}", 1) }))
+    batch_of(
+        &json!({ "service.name": "shop" }),
+        &spans,
+        &json!({ "trace_id": TRACE, "span_id": format!("{:016x}", 1) }),
+    )
 }
 
 fn many(count: usize) -> Delivery {
@@ -56,7 +60,8 @@ fn settings_are_checked() {
         let shown = diagnostics.render(false);
         assert!(shown.contains(message), "{text}: {shown}");
     }
-    let (section, _) = Section::from_text("[[output]] xray", "annotations = ['a', 'otel.resource.b']\nlog_groups = 'g'");
+    let (section, _) =
+        Section::from_text("[[output]] xray", "annotations = ['a', 'otel.resource.b']\nlog_groups = 'g'");
     let output = build(&section).unwrap();
     assert_eq!(output.limits().max_records, 50);
 }
@@ -71,7 +76,10 @@ async fn a_call_is_as_x_ray_takes_it() {
     assert_eq!((requests[0].method.as_str(), requests[0].target.as_str()), ("POST", "/TraceSegments"));
     assert_eq!(requests[0].header("content-type"), Some("application/json"));
     let signature = requests[0].header("authorization").unwrap();
-    assert!(signature.contains("AKIDSUIROTEST/") && signature.contains("/eu-central-1/xray/aws4_request"), "{signature}");
+    assert!(
+        signature.contains("AKIDSUIROTEST/") && signature.contains("/eu-central-1/xray/aws4_request"),
+        "{signature}"
+    );
     let ids: Vec<Value> = sent(&requests[0]).iter().map(|document| document["id"].clone()).collect();
     assert_eq!(ids, ["0000000000000001", "0000000000000002", "0000000000000003"]);
     assert_eq!(read(&setup.ledger.bytes), requests[0].body.len() as u64);
@@ -148,7 +156,11 @@ async fn answers_good_and_bad() {
     let invalid = Reply::text(400, "{\"__type\":\"InvalidRequestException\",\"message\":\"no\"}");
     let server = Server::start(move |_| invalid.clone()).await.unwrap();
     let got = built(&server.url, "").0.deliver(&many(2)).await;
-    assert!(matches!(got, Outcome::Refused { reason: Reason::REJECTED, .. }), "{got:?}");
+    let refused = |n: usize| {
+        let detail = "400 Bad Request: InvalidRequestException: no".to_owned();
+        (n, Verdict::Refused { reason: Reason::REJECTED, detail })
+    };
+    assert_eq!(got, Outcome::Partial(vec![refused(0), refused(1)]));
     for (status, code) in [(403, "AccessDeniedException"), (403, "UnrecognizedClientException")] {
         let body = format!("{{\"__type\":\"{code}\",\"message\":\"no\"}}");
         let server = Server::start(move |_| Reply::text(status, body.clone())).await.unwrap();
@@ -183,10 +195,13 @@ async fn a_later_call_that_fails_leaves_the_earlier_ones() {
 async fn a_server_that_checks_everything_takes_it() {
     let aws = Aws::start().unwrap();
     let (output, _) = built(&aws.url(), "annotations = ['n']");
-    let attributes = json!({ "aws.span.kind": "LOCAL_ROOT", "http.method": "GET", "n": 1, "large": "x".repeat(80_000) });
-    let events = json!([{ "name": "exception", "attributes": { "exception.message": "é", "exception.stacktrace": "a\nb" } }]);
+    let attributes =
+        json!({ "aws.span.kind": "LOCAL_ROOT", "http.method": "GET", "n": 1, "large": "x".repeat(80_000) });
+    let events =
+        json!([{ "name": "exception", "attributes": { "exception.message": "é", "exception.stacktrace": "a\nb" } }]);
     let all = [span("client", attributes, json!({ "events": events })), span("server", json!({}), json!({ "end": 0 }))];
-    let batch = || batch_of(&json!({ "service.name": "shop" }), &all, &json!({ "trace_id": TRACE, "span_id": super::ID }));
+    let batch =
+        || batch_of(&json!({ "service.name": "shop" }), &all, &json!({ "trace_id": TRACE, "span_id": super::ID }));
     assert_eq!(output.deliver(&delivery(vec![batch()])).await, Outcome::Delivered);
     assert_eq!(aws.taken().segment_count, 3);
     // Throttled document by document: the first of the three, which is the first record's.

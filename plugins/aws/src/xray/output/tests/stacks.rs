@@ -83,10 +83,7 @@ fn python_with_causes() {
         \x20 File \"/app/main.py\", line 5, in run\n\
         \x20   raise ValueError(\"no\") from error\n\
         ValueError: no\n";
-    assert_eq!(
-        frames(Language::Python, text),
-        [frame("/app/main.py", 5, "run"), frame("/app/main.py", 9, "<module>")]
-    );
+    assert_eq!(frames(Language::Python, text), [frame("/app/main.py", 5, "run"), frame("/app/main.py", 9, "<module>")]);
     assert_eq!(chain(Language::Python, text), [("KeyError".into(), "'a, b'\nof two lines".into(), 1)]);
     let during = text.replace(
         "The above exception was the direct cause of the following exception:",
@@ -110,7 +107,7 @@ fn javascript() {
         [
             frame("/home/gbusey/file.js", 6, "speedy"),
             frame("C:\\app\\file.js", 9, "Object.<anonymous>"),
-            frame("async file:///app/main.mjs", 2, ""),
+            frame("file:///app/main.mjs", 2, ""),
             frame("native", 0, "Array.forEach"),
             frame("<anonymous>", 0, "new Promise"),
             frame("node.js", 906, ""),

@@ -64,8 +64,7 @@ pub(super) fn check(text: &str) -> Check {
     within(map, "cause", cause)?;
     within(map, "annotations", |annotations| {
         let sound = |key: &str| {
-            (1..=500).contains(&key.len())
-                && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.')
+            (1..=500).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.')
         };
         let all = annotations.iter().all(|(key, value)| {
             let short = value.as_str().is_none_or(|text| text.chars().count() <= 1000);
@@ -85,8 +84,28 @@ pub(super) fn check(text: &str) -> Check {
 }
 
 const KEYS: [&str; 23] = [
-    "name", "id", "trace_id", "parent_id", "type", "start_time", "end_time", "in_progress", "namespace", "error",
-    "fault", "throttle", "origin", "user", "http", "aws", "service", "sql", "links", "cause", "annotations", "metadata",
+    "name",
+    "id",
+    "trace_id",
+    "parent_id",
+    "type",
+    "start_time",
+    "end_time",
+    "in_progress",
+    "namespace",
+    "error",
+    "fault",
+    "throttle",
+    "origin",
+    "user",
+    "http",
+    "aws",
+    "service",
+    "sql",
+    "links",
+    "cause",
+    "annotations",
+    "metadata",
     "subsegments",
 ];
 
