@@ -7,6 +7,8 @@
 
 mod agent;
 mod api;
+#[cfg(feature = "aws")]
+mod aws_auth;
 mod bad_config;
 mod bad_input;
 mod commands;

@@ -7,7 +7,7 @@
 //! | `url` | | where records go, query and all |
 //! | `method` | `POST` | or `PUT` |
 //! | `format` | `json_lines` | one JSON map a line; `json`: a list of maps; `raw`: a line each, the text under `log` if that is all there is, else the record as JSON |
-//! | `auth` | none | `{ user, password }` or `{ bearer }` |
+//! | `auth` | none | `{ user, password }`, `{ bearer }` or `{ aws = { service, … } }` |
 //! | `headers`, `tls`, `timeout`, `compression` | | see [`suiro_sdk::http::ClientSettings`]; a `Content-Type` of yours replaces the format's |
 //!
 //! # Guarantee

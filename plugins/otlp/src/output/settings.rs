@@ -52,6 +52,11 @@ impl Settings {
             let help = "leave `encoding` out, or set `protocol = \"http\"` (and its port, usually 4318)";
             return Err(settings.error_at("encoding", message, help));
         }
+        if protocol == Protocol::Grpc && client.signer.is_some() {
+            let message = "requests over gRPC can't be signed for AWS, whose OTLP endpoints speak HTTP only";
+            let help = "set `protocol = \"http\"`, and the `url` of an endpoint for HTTP";
+            return Err(settings.error_at("auth", message, help));
+        }
         client.endpoints = client.endpoints.into_iter().map(bare).collect();
         Ok(Settings { client, protocol, encoding })
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_config::identity::IdentityCache;
@@ -9,6 +10,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::origin::Origin;
 use reqwest::Url;
 use reqwest::header::{DATE, HeaderMap, HeaderValue};
@@ -22,6 +24,11 @@ use super::service::Service;
 use super::settings::AccountSettings;
 use super::sign::{Seal, Signable};
 use super::surroundings::Surroundings;
+
+/// To open a connection may take a client of the SDK's this long.
+const CONNECT: Duration = Duration::from_secs(10);
+/// A call of its, answer included, if nothing else is said.
+const OPERATION: Duration = Duration::from_secs(30);
 
 /// Credentials, region and endpoints of one block. No I/O until asked; refreshed before they expire. Cheap to clone: clones
 /// share what is known.
@@ -76,7 +83,8 @@ impl Account {
     }
 
     /// For clients of the SDK's (`aws-sdk-*`): credentials, region, endpoint, an HTTP client on rustls with ring; without
-    /// retries of its own. Credentials are asked for when the client needs them, and kept here.
+    /// retries of its own. Credentials are asked for when the client needs them, and kept here. A call may take 30 s, which
+    /// the client's own configuration can change.
     pub async fn sdk_config(&self) -> Result<SdkConfig, AccountError> {
         let mut builder = self.surroundings().await?.sdk.to_builder();
         if let Some(endpoint) = &self.0.settings.endpoint {
@@ -85,7 +93,10 @@ impl Account {
             builder.insert_origin("endpoint_url", Origin::shared_config());
         }
         builder.set_credentials_provider(Some(SharedCredentialsProvider::new(Provider(self.clone()))));
-        Ok(builder.identity_cache(IdentityCache::no_cache()).retry_config(RetryConfig::disabled()).build())
+        // Those of the surroundings are for small questions.
+        let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_timeout(OPERATION).build();
+        let builder = builder.identity_cache(IdentityCache::no_cache()).retry_config(RetryConfig::disabled());
+        Ok(builder.timeout_config(timeouts).build())
     }
 
     /// Learns from an answer that is no success, of a request that this account signed: how far our clock is off (from

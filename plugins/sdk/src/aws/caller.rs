@@ -9,7 +9,7 @@ use super::account::Account;
 use super::error::AccountError;
 use super::request_signer::RequestSigner;
 use super::service::Service;
-use crate::http::{Answer, Buffer, Client, ClientSettings, Endpoint, Failure, Request};
+use crate::http::{Answer, Buffer, Client, ClientSettings, Endpoint, Failure, Request, Sign, Signable, Signing};
 use crate::input::StartError;
 use crate::ledger::OutputLedger;
 use crate::settings::{Reported, Section};
@@ -42,6 +42,10 @@ pub struct Call<'a> {
     pub limit: usize,
 }
 
+/// Signs, and leaves all answers to who calls.
+#[derive(Debug)]
+struct Signer(RequestSigner);
+
 // === impl Caller ===
 
 impl Caller {
@@ -54,7 +58,7 @@ impl Caller {
     ) -> Result<Self, StartError> {
         // Certificates of authorities are loaded unless all that can be spoken to is plain http.
         client.endpoints = account.settings().endpoint.iter().cloned().collect();
-        client.signer = Some(Arc::new(RequestSigner::new(account.clone(), service.signing)));
+        client.signer = Some(Arc::new(Signer(RequestSigner::new(account.clone(), service.signing))));
         Ok(Caller { account, service, client: Client::new(client, ledger)?, host_prefix: None })
     }
 
@@ -116,6 +120,17 @@ impl Caller {
             None => url.host_str() == endpoint.host_str(),
         };
         if host_is_kept { Ok(url) } else { Err(wrong("the host would be another".to_owned())) }
+    }
+}
+
+impl Sign for Signer {
+    fn sign<'a>(&'a self, request: Signable<'a>) -> Signing<'a> {
+        self.0.sign(request)
+    }
+
+    fn answered(&self, answer: &Answer) -> Option<Failure> {
+        self.0.hear(answer);
+        None
     }
 }
 

@@ -55,7 +55,7 @@ impl TimeSource for Clock {
 
 /// Milliseconds that `date` is ahead of `now`.
 fn difference(now: SystemTime, date: &[u8]) -> Option<i64> {
-    let date = Timestamp::from(parse_date(date)?);
+    let date = parse_date(date)?;
     let now = Timestamp::try_from(now).ok()?;
     Some(date.as_millisecond().saturating_sub(now.as_millisecond()))
 }

@@ -100,8 +100,12 @@ impl Keeper {
             Err(error) => {
                 asking.providers = None;
                 asking.backoff.failed(error.clone());
-                tracing::debug!("credentials can't be renewed: {error}");
-                serves_on(error)
+                let served = serves_on(error.clone());
+                if served.is_ok() {
+                    // Nothing has failed yet, and it will.
+                    tracing::warn!("credentials can't be renewed; the old ones serve until they expire: {error}");
+                }
+                served
             }
         }
     }

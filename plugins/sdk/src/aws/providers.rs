@@ -5,6 +5,7 @@
 //! and not by the SDK, whose own says in the end only that nobody had any: we say who failed, and why. As there, one that
 //! is not set up passes the question on, and one that is and fails ends it.
 
+use std::error::Error as _;
 use std::fmt::{self, Write as _};
 
 use aws_config::ecs::EcsCredentialsProvider;
@@ -67,8 +68,8 @@ impl Providers {
             Some((arn, provider)) => provider.provide_credentials().await.map_err(|error| match nobody(&error) {
                 Some(why) => AccountError(format!("{why} (they are to assume the role {arn})")),
                 None => AccountError(format!(
-                    "the role {arn} can't be assumed: {}; mend `assume_role`, the trust policy of the role, or the \
-                     permission sts:AssumeRole of who assumes it",
+                    "the role {arn} can't be assumed: {}; if it was refused, mend `assume_role`, the role's trust policy, or \
+                     the permission sts:AssumeRole of who assumes it",
                     in_words(&error)
                 )),
             }),
@@ -135,7 +136,8 @@ impl Chain {
                 Err(error) => error,
             };
             let not_set_up = matches!(error, CredentialsError::CredentialsNotLoaded(_));
-            let why = if not_set_up { name.why_not().unwrap_or_else(|| in_words(&error)) } else { in_words(&error) };
+            let why =
+                if not_set_up { name.why_not(&error).unwrap_or_else(|| in_words(&error)) } else { in_words(&error) };
             let separator = if failures.is_empty() { "" } else { "; " };
             let _ = write!(failures, "{separator}{name}: {why}");
             if !not_set_up {
@@ -172,14 +174,16 @@ fn given(credentials: &StaticCredentials) -> Credentials {
 
 impl Name {
     /// Why one that is not set up is not: the SDK's own words name no variable.
-    fn why_not(&self) -> Option<String> {
+    fn why_not(&self, error: &CredentialsError) -> Option<String> {
         let unset = |name: &str| std::env::var(name).map_or(true, |value| value.trim().is_empty());
         match self {
             Name::Environment => {
                 let missing = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].into_iter().find(|name| unset(name))?;
                 Some(format!("{missing} is not set"))
             }
-            Name::Profile(_) => None,
+            Name::Profile(_) if error.source().is_none() => {
+                Some("it is not in ~/.aws/config and ~/.aws/credentials, or has no credentials".to_owned())
+            }
             Name::WebIdentity => {
                 let missing = ["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN"].into_iter().find(|name| unset(name))?;
                 Some(format!("{missing} is not set"))
@@ -188,7 +192,7 @@ impl Name {
                 "neither AWS_CONTAINER_CREDENTIALS_RELATIVE_URI nor AWS_CONTAINER_CREDENTIALS_FULL_URI is set"
                     .to_owned(),
             ),
-            Name::Settings | Name::Instance => None,
+            Name::Settings | Name::Profile(_) | Name::Instance => None,
         }
     }
 
@@ -198,7 +202,9 @@ impl Name {
             Name::Settings => "`credentials`",
             Name::Environment => "the variables, or set `credentials`",
             Name::Profile(_) => "the profile in ~/.aws/config or ~/.aws/credentials, or set `profile`",
-            Name::WebIdentity => "the service account's role and its trust policy, or set `credentials`",
+            Name::WebIdentity => {
+                "AWS_WEB_IDENTITY_TOKEN_FILE, the service account's role or its trust policy, or set `credentials`"
+            }
             Name::Container => "the role of the task or pod, or set `credentials`",
             Name::Instance => "the instance's role, or set `credentials`",
         }

@@ -10,9 +10,10 @@ use std::sync::Arc;
 use reqwest::StatusCode;
 
 use super::account::Account;
-use super::answer::ServiceError;
+use super::answer::{ServiceError, judge};
 use super::settings::AccountSettings;
 use crate::http::{Answer, Failure, Sign, Signable, Signing};
+use crate::output::Outcome;
 use crate::settings::{Reported, Section};
 
 /// Signs what a client sends, for one service.
@@ -42,6 +43,18 @@ impl RequestSigner {
         }
         Ok(RequestSigner::new(Account::new(account), &service))
     }
+
+    /// The account learns from an answer.
+    pub(super) fn hear(&self, answer: &Answer) {
+        match ServiceError::of(answer) {
+            Some(error) => self.account.learn(&error.code, &answer.headers),
+            // What is no service of AWS's own (an OpenSearch domain) says less.
+            None if matches!(answer.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
+                self.account.learn("", &answer.headers);
+            }
+            None => {}
+        }
+    }
 }
 
 impl Sign for RequestSigner {
@@ -49,13 +62,13 @@ impl Sign for RequestSigner {
         Box::pin(async move { self.account.sign(&self.service, request).await.map_err(Failure::from) })
     }
 
-    fn answered(&self, answer: &Answer) {
-        match ServiceError::of(answer) {
-            Some(error) => self.account.learn(&error.code, &answer.headers),
-            None if matches!(answer.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
-                self.account.learn("", &answer.headers);
-            }
-            None => {}
+    /// Keys, signatures, permissions, throttling: AWS says much of that with 400, which others take for bad records.
+    fn answered(&self, answer: &Answer) -> Option<Failure> {
+        self.hear(answer);
+        ServiceError::of(answer).filter(|_| answer.status.is_client_error())?;
+        match judge(answer) {
+            Outcome::Retry { why, degraded, .. } => Some(Failure::refused(why, degraded)),
+            _ => None,
         }
     }
 }

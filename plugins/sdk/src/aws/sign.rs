@@ -64,7 +64,7 @@ impl Seal<'_> {
         let mut added = HeaderMap::new();
         for header in instructions.into_parts().0 {
             let mut value = HeaderValue::from_str(header.value()).map_err(|error| failed(&error))?;
-            value.set_sensitive(header.sensitive());
+            value.set_sensitive(header.sensitive() || header.name() == "authorization");
             added.insert(HeaderName::from_static(header.name()), value);
         }
         Ok(added)

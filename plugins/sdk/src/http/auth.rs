@@ -185,6 +185,13 @@ mod tests {
         }
     }
 
+    #[cfg(not(feature = "aws"))]
+    #[test]
+    fn a_build_without_aws_says_so() {
+        let (auth, shown) = read("auth = { aws = { service = 'logs' } }");
+        assert!(auth.is_err() && shown.contains("this build has no AWS"), "{shown}");
+    }
+
     #[test]
     fn an_api_key_is_only_for_those_who_have_them() {
         let (section, diagnostics) = Section::from_text("[[output]] x", "auth = { api_key = 'pa55' }");

@@ -235,10 +235,8 @@ impl Client {
         }
         let response = request.send().await.map_err(Failure::new)?;
         let answer = Answer::read(response, limit).await;
-        if let Some(signer) = &self.signer {
-            signer.sign.answered(&answer);
-        }
-        Ok(answer)
+        let refused = self.signer.as_ref().and_then(|signer| signer.sign.answered(&answer));
+        refused.map_or(Ok(answer), Err)
     }
 
     fn compress(&self, plain: Buffer) -> (Buffer, Option<&'static str>) {

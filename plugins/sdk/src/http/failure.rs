@@ -57,6 +57,12 @@ impl Failure {
         Failure { text, unsent: true, degraded: true }
     }
 
+    /// It was sent, and who sends was refused.
+    #[cfg(feature = "aws")]
+    pub(crate) fn refused(text: String, degraded: bool) -> Self {
+        Failure { text, unsent: false, degraded }
+    }
+
     /// What the driver does about it: nobody knows what the other side has, so all of it is tried again.
     pub fn into_outcome(self) -> Outcome {
         Outcome::Retry { why: self.text, after: None, degraded: self.degraded }

@@ -31,6 +31,7 @@ pub trait Sign: Debug + Send + Sync {
     /// Signs a request.
     fn sign<'a>(&'a self, request: Signable<'a>) -> Signing<'a>;
 
-    /// Hears what was answered to a request it signed.
-    fn answered(&self, answer: &Answer);
+    /// Hears what was answered to a request it signed. If it is the signature that was refused, and not what was sent, that
+    /// is a failure, of which the records are not guilty, whatever the output makes of such a status.
+    fn answered(&self, answer: &Answer) -> Option<Failure>;
 }

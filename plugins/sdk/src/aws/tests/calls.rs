@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::SystemTime;
 
 use aws_credential_types::Credentials;
+use aws_credential_types::provider::ProvideCredentials as _;
 use jiff::civil::DateTime;
 use jiff::fmt::rfc2822::DateTimePrinter;
 use jiff::tz::TimeZone;
@@ -169,6 +170,18 @@ async fn endpoints_are_the_regions_own() {
     assert_eq!(bucket.url("/key").await.unwrap().as_str(), "https://bucket.s3.eu-central-1.amazonaws.com/key");
 }
 
+#[tokio::test]
+async fn clients_of_the_sdk_get_the_same() {
+    let config = account(&format!("{CREDENTIALS}\nendpoint = 'http://127.0.0.1:1'")).sdk_config().await.unwrap();
+    assert_eq!(config.region().unwrap().as_ref(), "eu-central-1");
+    assert_eq!(config.endpoint_url(), Some("http://127.0.0.1:1/"));
+    // So that no variable comes before it.
+    assert!(config.get_origin("endpoint_url").is_client_config());
+    assert_eq!(config.retry_config().unwrap().max_attempts(), 1);
+    let credentials = config.credentials_provider().unwrap().provide_credentials().await.unwrap();
+    assert_eq!((credentials.access_key_id(), credentials.session_token()), ("AKIDSUIROTEST", Some("suiro-token")));
+}
+
 #[test]
 fn settings_of_the_client_are_checked() {
     for (text, message) in [
@@ -235,5 +248,48 @@ fn auth_aws_is_checked() {
         let shown = diagnostics.render(false);
         assert!(shown.contains(message), "{text}:\n{shown}");
         assert!(!shown.contains("pa55"), "{shown}");
+    }
+}
+
+/// A signature that is refused is no fault of the records, whatever the status: the client fails, and every output tries
+/// again.
+#[tokio::test]
+async fn a_refused_signature_is_a_failure() {
+    let replies = [
+        (400, "ExpiredTokenException", Some(false)),
+        (400, "ThrottlingException", Some(false)),
+        (400, "UnrecognizedClientException", Some(true)),
+        (403, "AccessDeniedException", Some(true)),
+        (400, "ResourceNotFoundException", Some(true)),
+        (400, "ValidationException", None),
+        (500, "InternalFailure", None),
+        (413, "RequestEntityTooLarge", None),
+    ];
+    let mut left = replies.into_iter();
+    let server = Server::start(move |_| {
+        let (status, code, _) = left.next().unwrap();
+        Reply::text(status, format!("{{\"__type\":\"{code}\",\"message\":\"words\"}}"))
+    })
+    .await
+    .unwrap();
+    let text = format!(
+        "url = '{}'\nauth = {{ aws = {{ service = 'logs', {} }} }}",
+        server.url,
+        CREDENTIALS.replace('\n', ", ")
+    );
+    let (section, _) = Section::from_text("[[output]] http", &text);
+    let offer = Offer { url: "", several: false, api_key: false, compression: false };
+    let client = Client::new(ClientSettings::read(&section, offer).unwrap(), Arc::default()).unwrap();
+    for (status, code, failed) in &replies {
+        let body = client.buffer();
+        let request = Request { method: Method::POST, body, content_type: "text/plain", header: None, limit: 1000 };
+        match (client.send(request).await, failed) {
+            (Ok(answer), None) => assert_eq!(answer.status.as_u16(), *status),
+            (Err(failure), Some(degraded)) => {
+                assert!(failure.to_string().contains(code), "{failure}");
+                assert_eq!((failure.unsent, failure.degraded), (false, *degraded), "{code}");
+            }
+            (got, _) => panic!("{code}: {got:?}"),
+        }
     }
 }

@@ -160,7 +160,7 @@ async fn who_has_none_is_named_with_the_reason() {
     let case = Case::new("").with("AWS_DEFAULT_REGION", "eu-west-1");
     let [error] = &case.run("sign").await[..] else { panic!() };
     for part in [
-        "no credentials: environment: AWS_ACCESS_KEY_ID is not set; profile `default`: ",
+        "no credentials: environment: AWS_ACCESS_KEY_ID is not set; profile `default`: it is not in ~/.aws/config",
         "; web identity: AWS_WEB_IDENTITY_TOKEN_FILE is not set; ",
         "container (ECS, EKS): neither AWS_CONTAINER_CREDENTIALS_RELATIVE_URI nor ",
         "; instance (IMDS): IMDS disabled by AWS_EC2_METADATA_DISABLED",
@@ -196,7 +196,9 @@ async fn a_profile_has_credentials_and_a_region() {
     let case = Case::new("profile = 'dev'").with("AWS_ACCESS_KEY_ID", "AKIDENV").with("AWS_SECRET_ACCESS_KEY", "pa55");
     assert_eq!(files(case).run("sign").await, ["AKIDDEV eu-north-1 none"]);
     assert_eq!(files(Case::new("profile = 'asks'")).run("sign").await, ["AKIDPROC eu-south-1 t"]);
-    for (profile, words) in [("nobody", "profile `nobody` was not defined"), ("broken", "profile `broken`: ")] {
+    for (profile, words) in
+        [("nobody", "profile `nobody`: profile `nobody` was not defined"), ("broken", "profile `broken`: ")]
+    {
         let case = files(Case::new(&format!("profile = '{profile}'\nregion = 'eu-west-1'")));
         let [error] = &case.run("sign").await[..] else { panic!() };
         assert!(error.contains(words) && error.ends_with("or set `profile`"), "{error}");
@@ -403,6 +405,32 @@ async fn a_pod_has_the_role_of_its_service_account() {
         .with("AWS_ENDPOINT_URL_STS", &server.url);
     assert_eq!(case.run("sign").await, ["ASIAROLE eu-central-1 role-token"]);
     assert!(server.requests()[0].text().contains("WebIdentityToken=a.web.token"));
+}
+
+#[tokio::test]
+async fn a_profile_names_a_role_of_another_profile() {
+    let server =
+        Server::start(|_| Reply::text(200, assumed("AssumeRole")).with("content-type", "text/xml")).await.unwrap();
+    let case = Case::new("profile = 'far'")
+        .file(
+            "config",
+            "[profile far]\nregion = eu-central-1\nrole_arn = arn:aws:iam::123456789012:role/far\nsource_profile = base\n",
+        )
+        .file("credentials", "[base]\naws_access_key_id = AKIDBASE\naws_secret_access_key = pa55\n")
+        .with("AWS_ENDPOINT_URL_STS", &server.url);
+    assert_eq!(case.run("sign").await, ["ASIAROLE eu-central-1 role-token"]);
+    assert!(server.requests()[0].text().contains("role%2Ffar"));
+}
+
+/// EKS Pod Identity: the container's protocol, with a token from a file.
+#[tokio::test]
+async fn a_pod_has_an_identity() {
+    let (_server, case) = container(3600, usize::MAX).await;
+    let case = case.file("pod-token", "Bearer pa55");
+    let token = case.path("pod-token");
+    let mut case = case.with("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", &token);
+    case.variables.retain(|(name, _)| name != "AWS_CONTAINER_AUTHORIZATION_TOKEN");
+    assert_eq!(case.run("sign").await, ["AKID1 ca-central-1 token-AKID1"]);
 }
 
 #[tokio::test]
