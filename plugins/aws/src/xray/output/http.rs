@@ -72,7 +72,7 @@ pub(super) fn write(span: &Span<'_>, out: &mut Members<'_>) {
             request.flag("x_forwarded_for", forwarded);
         });
         http.map("response", |response| {
-            if let Some(status) = attributes.integer(Known::Status) {
+            if let Some(status) = attributes.integer(Known::Status).filter(|status| (100..=999).contains(status)) {
                 response.number("status", status);
             }
             if let Some(size) = response_size(span) {

@@ -1,7 +1,7 @@
 //! JSON as it is written: straight into the bytes of a document.
 
 use std::borrow::Cow;
-use std::fmt::{Display, Write as _};
+use std::fmt::Display;
 use std::io::Write as _;
 
 use suiro_sdk::record::{Kind, NodeRef, Value, write_json_str};
@@ -223,11 +223,11 @@ pub(super) fn member<'a>(map: NodeRef<'a>, key: &str) -> Option<NodeRef<'a>> {
     map.children().filter(|child| child.key() == Some(key)).last()
 }
 
-/// `a` and `b` as one text.
+/// Parts as one text.
 pub(super) fn joined(parts: &[&str]) -> String {
     let mut text = String::with_capacity(parts.iter().map(|part| part.len()).sum());
     for part in parts {
-        let _ = text.write_str(part);
+        text.push_str(part);
     }
     text
 }

@@ -195,7 +195,7 @@ fn javascript_frame(line: &str) -> Option<Frame<'_>> {
     let what = line.strip_prefix("    at ")?;
     let (label, place) = match what.strip_suffix(')').and_then(|what| what.split_once('(')) {
         Some((label, place)) => (label.trim_end(), place),
-        None => ("", what),
+        None => ("", what.strip_prefix("async ").unwrap_or(what)),
     };
     // `path:line:column`, and a path may have colons.
     let numbered = place.rsplit_once(':').and_then(|(rest, column)| {

@@ -119,7 +119,7 @@ fn span(kind: &str, attributes: Value, more: Value) -> Value {
         "name": "GET /items",
         "kind": kind,
         "start": 1_480_615_200_010_000_000_i64,
-        "end": 1_480_615_200_090_000_001_i64,
+        "end": 1_480_615_200_090_000_000_i64,
     });
     if attributes.as_object().is_some_and(|map| !map.is_empty()) {
         span["attributes"] = attributes;

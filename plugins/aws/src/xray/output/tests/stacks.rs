@@ -107,7 +107,7 @@ fn javascript() {
         [
             frame("/home/gbusey/file.js", 6, "speedy"),
             frame("C:\\app\\file.js", 9, "Object.<anonymous>"),
-            frame("async file:///app/main.mjs", 2, ""),
+            frame("file:///app/main.mjs", 2, ""),
             frame("native", 0, "Array.forEach"),
             frame("<anonymous>", 0, "new Promise"),
             frame("node.js", 906, ""),
