@@ -1,8 +1,8 @@
 //! AWS X-Ray.
 //!
 //! A span is a *segment* (what a service did) or a *subsegment* (what it did for that), a JSON document of at most 64 kB.
-//! [`input`] makes spans of documents, or keeps them as they are; [`output`] makes documents of spans and sends them. `docs/xray.md`
-//! is their page.
+//! [`input`] makes spans of documents, or keeps them as they are; `output` makes documents of spans and sends them.
+//! `docs/xray.md` is their page.
 
 pub(crate) mod ids;
 pub mod input;

@@ -20,8 +20,8 @@
 //!
 //! # Formats
 //!
-//! `segments` keeps the document's text under the key `xray.segment` ([`SEGMENT`](super::SEGMENT)), with the ids, name, start
-//! and end beside it, for routing. It is cheap, exact, and of use to one output. `spans` is the default since all other outputs
+//! `segments` keeps the document's text under the key `xray.segment`, with the ids, name, start and end beside it, for
+//! routing. It is cheap, exact, and of use to one output. `spans` is the default since all other outputs
 //! and filters understand spans, and that output makes segments of them again:
 //!
 //! | segment | span |
