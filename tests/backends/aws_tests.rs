@@ -40,7 +40,7 @@ fn sorted<T: Ord>(mut list: Vec<T>) -> Vec<T> {
 #[test]
 fn events_of_cloudwatch_are_the_lines() {
     let (Some(python), Some(moto)) = (server::python(), server::moto()) else { return };
-    let names = "group = 'agent/{@input}'\nstream = 'level-{level|none}'\ncreate_group = true\nretention_days = 7\n";
+    let names = "log_group = 'agent/{@input}'\nlog_stream = 'level-{level|none}'\ncreate_group = true\nretention_days = 7\n";
     let (lines, run) = json_lines(&aws::output("cloudwatch_logs", &moto.url, names));
     settled(&run, lines.len());
     let events = aws::ask(python, "logs", &moto.url, &["agent/in"]);
@@ -53,7 +53,7 @@ fn events_of_cloudwatch_are_the_lines() {
     assert_eq!(sorted(arrived.collect()), sorted(sent.collect()));
 
     let text = input::text(LINES);
-    let names = "group = 'agent/text'\nstream = 'all'\ncreate_group = true\nconcurrency = 1\n";
+    let names = "log_group = 'agent/text'\nlog_stream = 'all'\ncreate_group = true\nconcurrency = 1\n";
     let output = aws::output("cloudwatch_logs", &moto.url, names);
     let agent = Agent::new(|folder| tail(folder, "in", "", text.iter().map(String::as_str)) + &output);
     settled(&agent.run(), text.len());

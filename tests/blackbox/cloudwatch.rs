@@ -19,8 +19,8 @@ fn configuration(aws: &Aws, input: &str, more: &str) -> String {
     )
 }
 
-const NAMES: &str = "group = '/app'\nstream = 'web'\n";
-const CREATE: &str = "group = '/app'\nstream = 'web'\ncreate_group = true\n";
+const NAMES: &str = "log_group = '/app'\nlog_stream = 'web'\n";
+const CREATE: &str = "log_group = '/app'\nlog_stream = 'web'\ncreate_group = true\n";
 
 /// Messages of a stream of `/app`.
 fn messages(aws: &Aws, stream: &str) -> Vec<String> {
@@ -100,7 +100,7 @@ fn what_the_service_will_never_take_is_set_aside_with_the_reason() {
 #[test]
 fn a_group_that_is_missing_holds_up_no_other() {
     let aws = Aws::start().unwrap();
-    let named = "group = '/{g}'\nstream = 'web'\nbatch = { max_records = 1 }\n";
+    let named = "log_group = { value = '/{g}', allow = ['/app', '/late'] }\nlog_stream = 'web'\nbatch = { max_records = 1 }\n";
     let maker = site(&aws, TAIL_JSON, &format!("{named}create_group = true"));
     maker.write("app.log", "{\"g\":\"app\",\"n\":0}\n");
     maker.once().all_well();

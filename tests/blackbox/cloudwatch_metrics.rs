@@ -35,6 +35,7 @@ fn points_arrive_as_metrics_though_the_service_is_busy() {
     let text = "hits:1|c|#a:1\nhits:2|c|#a:1\ndepth:7|g\nsize:1:2:2|d\nusers:anna|s\ntime:5:15|ms";
     client.send_to(text.as_bytes(), udp(&running)).unwrap();
     running.wait_for_ledger("all points", |ledger| ledger.output("cw", "delivered") == 5);
+    running.wait_for("the detector", |_| !aws.taken().metric_anomaly_detectors.is_empty());
     let ledger = running.stop().all_well().clone();
     ledger.assert_balanced();
     assert_eq!((ledger.input("in", "received"), ledger.input("in", "settled")), (5, 5));

@@ -29,7 +29,7 @@ pub(super) fn configuration(kind: Kind, course: &Course<'_>) -> Vec<(&'static st
         }
         Some(Destination::CloudWatchLogs) => format!(
             "type = \"cloudwatch_logs\"\nregion = \"{REGION}\"\nendpoint = \"http://127.0.0.1:{sink}\"\n\
-             group = \"race\"\nstream = \"race\"\n"
+             log_group = \"race\"\nlog_stream = \"race\"\n"
         ),
         Some(Destination::Elasticsearch) | None => {
             format!("type = \"elasticsearch\"\nurl = \"http://127.0.0.1:{sink}\"\nindex = \"race\"\n")

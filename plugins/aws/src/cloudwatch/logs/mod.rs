@@ -7,7 +7,7 @@
 //! | setting | default | |
 //! | --- | --- | --- |
 //! | `region`, `endpoint`, `credentials`, ... | | whose account, and where: [`suiro_sdk::aws::AccountSettings`] |
-//! | `group`, `stream` | | destinations. What a record puts into them is cleaned (`names.rs`) |
+//! | `log_group`, `log_stream` | | destinations. What a record puts into them is cleaned (`names.rs`) |
 //! | `format` | `text` | or `emf`: metric points too, as documents in the embedded metric format (`emf`) |
 //! | `namespace`, `dimensions`, ... | | of `emf`, see there |
 //! | `log_key` | none | the field that is the message. Without it, or where a record lacks it: the text under `log` if that is all there is, else the record as JSON |

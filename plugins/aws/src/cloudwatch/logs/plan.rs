@@ -80,10 +80,10 @@ impl Plan {
                     Some((_, chosen)) if fixed => *chosen,
                     _ => {
                         key.clear();
-                        let result = group.render(batch, row, &mut key).map_err(|refusal| verdict("group", &refusal));
+                        let result = group.render(batch, row, &mut key).map_err(|refusal| verdict("log_group", &refusal));
                         key.push(GROUP_END);
                         let result = result.and_then(|()| {
-                            stream.render(batch, row, &mut key).map_err(|refusal| verdict("stream", &refusal))
+                            stream.render(batch, row, &mut key).map_err(|refusal| verdict("log_stream", &refusal))
                         });
                         if let Err(verdict) = result {
                             plan.apart.push((this as usize, verdict));

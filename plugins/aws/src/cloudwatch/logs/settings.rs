@@ -88,8 +88,8 @@ impl Settings {
     /// Reads them.
     pub fn read(settings: &Section) -> Result<Settings, Reported> {
         let account = AccountSettings::read(settings);
-        let group = read_name(settings, "group", "\"/app/{service}\"", names::group, names::cleanable);
-        let stream = read_name(settings, "stream", "\"host-{@host.name|unknown}\"", names::stream, not_empty);
+        let group = read_name(settings, "log_group", "\"/app/{service}\"", names::group, names::cleanable);
+        let stream = read_name(settings, "log_stream", "\"host-{@host.name|unknown}\"", names::stream, not_empty);
         let is_emf = settings.choice("format", &[("text", false), ("emf", true)]).unwrap_or_default();
         let emf = emf::Settings::read(settings, is_emf);
         let log_key = settings.get::<Path>("log_key").map(LogKey::new);

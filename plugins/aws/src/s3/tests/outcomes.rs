@@ -28,7 +28,7 @@ fn three() -> Delivery {
 
 /// 12 MiB that do not compress away.
 fn large() -> Delivery {
-    let lines: Vec<String> = (0..12).map(|n| format!("{n}:{}", "x".repeat((1 << 20) - 4))).collect();
+    let lines: Vec<String> = (0..12).map(|n| format!("{n:02}:{}", "x".repeat((1 << 20) - 4))).collect();
     delivery(vec![batch(&lines, TIME)])
 }
 

@@ -62,7 +62,7 @@ fn a_key_is_the_message_where_it_is_there() {
 fn records_go_by_their_templates() {
     let lines =
         [r#"{"s":"a","n":1}"#, r#"{"s":"b:*","n":2}"#, r#"{"s":"b__","n":3}"#, r#"{"n":4}"#, r#"{"s":"a","n":5}"#];
-    let text = "group = '/app/{s}'\nstream = { value = 'web {s}', missing = 'drop' }\n";
+    let text = "log_group = '/app/{s}'\nlog_stream = { value = 'web {s}', missing = 'drop' }\n";
     let delivery = delivery(vec![batch(&lines, TIME)]);
     let plan = Plan::new(&settings(text), &delivery);
     let streams: Vec<_> = plan.streams.iter().map(|s| (s.group.as_str(), s.stream.as_str(), s.events.len())).collect();

@@ -13,7 +13,7 @@ use super::super::output;
 
 const KEY: &str = "credentials = { access_key_id = 'AKIDSUIROTEST', secret_access_key = 'suiro-secret' }\n";
 const REGION: &str = "region = 'eu-central-1'\n";
-const NAMES: &str = "group = '/app'\nstream = 'web'\ncreate_group = true\n";
+const NAMES: &str = "log_group = '/app'\nlog_stream = 'web'\ncreate_group = true\n";
 const HOUR: i64 = 3_600_000_000_000;
 
 fn now() -> i64 {
@@ -186,7 +186,7 @@ async fn metrics_arrive_as_documents_and_documents_untouched() {
 async fn hundreds_of_streams_at_once() {
     let aws = Aws::start().expect("a server");
     let output =
-        start(&aws, &format!("{KEY}{REGION}group = '/app'\nstream = 's-{{s}}'\ncreate_group = true\nmax_streams = 50"));
+        start(&aws, &format!("{KEY}{REGION}log_group = '/app'\nlog_stream = 's-{{s}}'\ncreate_group = true\nmax_streams = 50"));
     let lines: Vec<String> = (0..1000).map(|n| format!(r#"{{"s":{},"n":{n}}}"#, n % 200)).collect();
     for _ in 0..2 {
         assert_eq!(output.deliver(&delivery(vec![records(&lines)])).await, Outcome::Delivered);

@@ -14,7 +14,7 @@ use super::super::settings::Settings;
 const ACCOUNT: &str = "region = 'eu-central-1'\n\
      credentials = { access_key_id = 'AKIDSUIROTEST', secret_access_key = 'suiro-secret' }\n";
 /// And of where it writes.
-pub(super) const NAMES: &str = "group = '/app'\nstream = 'web'\n";
+pub(super) const NAMES: &str = "log_group = '/app'\nlog_stream = 'web'\n";
 
 /// 2026-11-22T16:29:03Z, nanoseconds.
 pub(super) const TIME: i64 = 1_795_364_943_000_000_000;

@@ -110,7 +110,7 @@ async fn one_stream_in_trouble_does_not_stop_the_others() {
         Some("s-denied") => refusal("AccessDeniedException", "no policy allows it"),
         _ => fine(),
     };
-    let rig = Rig::new("group = '/app'\nstream = 's-{s}'\n", script).await;
+    let rig = Rig::new("log_group = '/app'\nlog_stream = 's-{s}'\n", script).await;
     let record = |s: &str| format!(r#"{{"s":"{s}"}}"#);
     let lines: Vec<String> = ["gone", "fine", "busy", "denied", "fine"].map(record).into();
     let outcome = rig.deliver(&delivery(vec![batch(&lines, TIME)])).await;
@@ -136,7 +136,7 @@ async fn what_concerns_everybody_holds_everybody() {
         ("InvalidSignatureException", true),
         ("ServiceUnavailableException", false),
     ] {
-        let rig = Rig::new("group = '/app'\nstream = 's-{s}'\n", move |_, _| refusal(code, "no")).await;
+        let rig = Rig::new("log_group = '/app'\nlog_stream = 's-{s}'\n", move |_, _| refusal(code, "no")).await;
         let lines = [r#"{"s":1}"#, "{}", r#"{"s":2}"#];
         let outcome = rig.deliver(&delivery(vec![batch(&lines, TIME)])).await;
         match outcome {

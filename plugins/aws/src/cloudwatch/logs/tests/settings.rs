@@ -5,29 +5,29 @@ use super::kit::{NAMES, mistakes, settings};
 #[test]
 fn mistakes_name_the_setting_and_the_fix() {
     for (more, word) in [
-        ("", "missing setting `stream`"),
-        ("stream = 'a:b'", "`:`, `*` or a control character"),
-        ("stream = '{x}'", "freely"),
-        ("stream = 's'\nretention_days = 30", "create_group = true"),
-        ("stream = 's'\ncreate_group = true\nretention_days = 31", "1, 3, 5, 7"),
-        ("stream = 's'\ncreate_group = true\nlog_class = 'cheap'", "infrequent_access"),
-        ("stream = 's'\ncreate_group = true\nlog_class = 'delivery'\nretention_days = 1", "leave it out"),
-        ("stream = 's'\ncreate_group = true\ntags = { 'aws:x' = 'y' }", "the service's own"),
-        ("stream = 's'\nmax_event = '2MiB'", "1MiB"),
-        ("stream = 's'\noversize = 'drop'", "dead_letter"),
-        ("stream = 's'\nentity = { attributes = { a = 'b' } }", "key_attributes"),
-        ("stream = 's'\nentity = { key_attributes = { Name = 'b' } }", "`Type`"),
-        ("stream = 's'\nanomaly_detector = { frequency = '2m' }", "15m"),
-        ("stream = 's'\nanomaly_detector = { visibility_days = 91 }", "90"),
-        ("stream = 's'\nnamespace = 'Shop'", "format = \"emf\""),
-        ("stream = 's'\nformat = 'emf'", "missing setting `namespace`"),
+        ("", "missing setting `log_stream`"),
+        ("log_stream = 'a:b'", "`:`, `*` or a control character"),
+        ("log_stream = '{x}'", "freely"),
+        ("log_stream = 's'\nretention_days = 30", "create_group = true"),
+        ("log_stream = 's'\ncreate_group = true\nretention_days = 31", "1, 3, 5, 7"),
+        ("log_stream = 's'\ncreate_group = true\nlog_class = 'cheap'", "infrequent_access"),
+        ("log_stream = 's'\ncreate_group = true\nlog_class = 'delivery'\nretention_days = 1", "leave it out"),
+        ("log_stream = 's'\ncreate_group = true\ntags = { 'aws:x' = 'y' }", "the service's own"),
+        ("log_stream = 's'\nmax_event = '2MiB'", "1MiB"),
+        ("log_stream = 's'\noversize = 'drop'", "dead_letter"),
+        ("log_stream = 's'\nentity = { attributes = { a = 'b' } }", "key_attributes"),
+        ("log_stream = 's'\nentity = { key_attributes = { Name = 'b' } }", "`Type`"),
+        ("log_stream = 's'\nanomaly_detector = { frequency = '2m' }", "15m"),
+        ("log_stream = 's'\nanomaly_detector = { visibility_days = 91 }", "90"),
+        ("log_stream = 's'\nnamespace = 'Shop'", "format = \"emf\""),
+        ("log_stream = 's'\nformat = 'emf'", "missing setting `namespace`"),
     ] {
-        let report = mistakes(&format!("group = '/app'\n{more}"));
+        let report = mistakes(&format!("log_group = '/app'\n{more}"));
         assert!(report.contains(word), "{word}: {report}");
     }
-    let report = mistakes("group = 'aws/x y'\nstream = 's'");
+    let report = mistakes("log_group = 'aws/x y'\nlog_stream = 's'");
     assert!(report.contains("aws/"), "{report}");
-    assert!(mistakes("group = 'x y'\nstream = 's'").contains("letters, digits"));
+    assert!(mistakes("log_group = 'x y'\nlog_stream = 's'").contains("letters, digits"));
 }
 
 #[test]
