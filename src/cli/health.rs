@@ -13,7 +13,7 @@ use crate::config;
 use crate::registry;
 
 /// Answers are shorter; of a longer one the beginning says enough.
-const MAX_ANSWER: u64 = 64 << 10;
+const MAX_ANSWER: usize = 64 << 10;
 /// Where the API listens unless told otherwise.
 const DEFAULT_URL: &str = "http://127.0.0.1:2020";
 
@@ -133,13 +133,13 @@ fn get(host: &str, path: &str, until: Instant) -> Result<(u16, String), String> 
     stream.write_all(request.as_bytes()).map_err(say)?;
     let mut answer = Vec::new();
     let mut piece = [0; 4096];
-    loop {
+    while answer.len() < MAX_ANSWER {
         stream.set_read_timeout(Some(left()?)).map_err(say)?;
-        let read = stream.by_ref().take(MAX_ANSWER - answer.len() as u64).read(&mut piece).map_err(say)?;
-        answer.extend_from_slice(&piece[..read]);
+        let read = stream.read(&mut piece).map_err(say)?;
         if read == 0 {
             break;
         }
+        answer.extend_from_slice(&piece[..read]);
     }
     let answer = String::from_utf8_lossy(&answer);
     let (head, body) = answer.split_once("\r\n\r\n").ok_or("it is no HTTP")?;

@@ -221,8 +221,13 @@ impl Agent {
             Answer::TooLarge => Outcome::TooLarge,
             Answer::Some(_) => Outcome::Partial(verdicts),
         };
-        let books =
-            Verdicts { ledger: &out.ledger, dead_letter: &out.dead_letter, queue: &*out.queue, max_attempts: None };
+        let books = Verdicts {
+            ledger: &out.ledger,
+            dead_letter: &out.dead_letter,
+            queue: &*out.queue,
+            max_attempts: None,
+            apart: false,
+        };
         let rest = books.close(formed, outcome);
         if !matches!(answer, Answer::StoreAndVanish) {
             out.taken += taken;
