@@ -40,7 +40,8 @@ fn sorted<T: Ord>(mut list: Vec<T>) -> Vec<T> {
 #[test]
 fn events_of_cloudwatch_are_the_lines() {
     let (Some(python), Some(moto)) = (server::python(), server::moto()) else { return };
-    let names = "log_group = 'agent/{@input}'\nlog_stream = 'level-{level|none}'\ncreate_group = true\nretention_days = 7\n";
+    let names =
+        "log_group = 'agent/{@input}'\nlog_stream = 'level-{level|none}'\ncreate_group = true\nretention_days = 7\n";
     let (lines, run) = json_lines(&aws::output("cloudwatch_logs", &moto.url, names));
     settled(&run, lines.len());
     let events = aws::ask(python, "logs", &moto.url, &["agent/in"]);

@@ -100,7 +100,8 @@ fn what_the_service_will_never_take_is_set_aside_with_the_reason() {
 #[test]
 fn a_group_that_is_missing_holds_up_no_other() {
     let aws = Aws::start().unwrap();
-    let named = "log_group = { value = '/{g}', allow = ['/app', '/late'] }\nlog_stream = 'web'\nbatch = { max_records = 1 }\n";
+    let named =
+        "log_group = { value = '/{g}', allow = ['/app', '/late'] }\nlog_stream = 'web'\nbatch = { max_records = 1 }\n";
     let maker = site(&aws, TAIL_JSON, &format!("{named}create_group = true"));
     maker.write("app.log", "{\"g\":\"app\",\"n\":0}\n");
     maker.once().all_well();

@@ -80,7 +80,8 @@ impl Plan {
                     Some((_, chosen)) if fixed => *chosen,
                     _ => {
                         key.clear();
-                        let result = group.render(batch, row, &mut key).map_err(|refusal| verdict("log_group", &refusal));
+                        let result =
+                            group.render(batch, row, &mut key).map_err(|refusal| verdict("log_group", &refusal));
                         key.push(GROUP_END);
                         let result = result.and_then(|()| {
                             stream.render(batch, row, &mut key).map_err(|refusal| verdict("log_stream", &refusal))

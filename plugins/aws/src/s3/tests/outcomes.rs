@@ -139,14 +139,13 @@ async fn what_fails_once_is_sent_again() {
         {
             // A lost answer to the first: S3 has begun an upload that nobody knows of. That is for its lifecycle rules.
             let orphan = action == "CreateMultipartUpload" && fault == Fault::ResetMidAnswer;
-            // A lost answer to the last: the upload is gone, and what it was is not known.
+            // A lost answer to the last: what of it came may say it all, else nobody knows what became of the upload.
             let unknown = action == "CompleteMultipartUpload" && fault == Fault::ResetMidAnswer;
             let aws = Aws::start().unwrap();
             aws.faults_of(action).script([fault.clone()]);
             let output = built(&aws.url(), IN_PARTS);
             let got = output.deliver(&large()).await;
-            if unknown {
-                assert!(matches!(got, Outcome::Retry { .. }), "{action}, {fault:?}: {got:?}");
+            if unknown && matches!(got, Outcome::Retry { .. }) {
                 assert_eq!(output.deliver(&large()).await, Outcome::Delivered);
             } else {
                 assert_eq!(got, Outcome::Delivered, "{action}, {fault:?}");

@@ -185,8 +185,10 @@ async fn metrics_arrive_as_documents_and_documents_untouched() {
 #[tokio::test]
 async fn hundreds_of_streams_at_once() {
     let aws = Aws::start().expect("a server");
-    let output =
-        start(&aws, &format!("{KEY}{REGION}log_group = '/app'\nlog_stream = 's-{{s}}'\ncreate_group = true\nmax_streams = 50"));
+    let output = start(
+        &aws,
+        &format!("{KEY}{REGION}log_group = '/app'\nlog_stream = 's-{{s}}'\ncreate_group = true\nmax_streams = 50"),
+    );
     let lines: Vec<String> = (0..1000).map(|n| format!(r#"{{"s":{},"n":{n}}}"#, n % 200)).collect();
     for _ in 0..2 {
         assert_eq!(output.deliver(&delivery(vec![records(&lines)])).await, Outcome::Delivered);

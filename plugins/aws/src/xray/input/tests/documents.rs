@@ -63,7 +63,7 @@ fn a_whole_document() {
                 "aws.xray.precursor_ids": ["00000000000000bb"],
                 "zone": 4, "ratio": 0.5, "paid": true, "tier": "gold",
                 "aws.xray.annotations": ["zone", "ratio", "paid", "tier"],
-                "aws.xray.metadata.default": r#"{"a":[1,{"b":1e30}]}"#, "aws.xray.metadata.debug": r#""x""#,
+                "aws.xray.metadata.default": r#"{"a":[1,{"b": 1e30}]}"#, "aws.xray.metadata.debug": r#""x""#,
             },
         }),
         json!({

@@ -135,7 +135,9 @@ fn own(is_subsegment: bool) -> impl Strategy<Value = Value> {
         (-1000..1000_i64).prop_map(Value::from),
         text("[ -~é]{1,12}"),
     ];
-    let metadata = prop::collection::btree_map("[a-z]{1,6}", plain_json(), 1..4);
+    // Of each namespace a map: what else it may hold, X-Ray does not say.
+    let space = prop::collection::btree_map("[a-z]{1,4}", plain_json(), 0..3);
+    let metadata = prop::collection::btree_map("[a-z]{1,6}", space, 1..4);
     let members = map(vec![
         member("user", text("[a-z0-9]{1,9}")),
         member("annotations", prop::collection::btree_map("[a-z_]{1,8}", annotation, 1..5).prop_map(|map| json!(map))),
