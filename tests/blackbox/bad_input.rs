@@ -108,7 +108,9 @@ fn a_line_of_a_hundred_megabytes_is_cut_and_what_follows_is_read() {
     let abandoned = ledger.input("in", "abandoned_bytes");
     assert!(((98 << 20)..=(100 << 20)).contains(&abandoned), "{abandoned}");
     let lines = sink.lines();
-    assert!(lines[0].contains("before") && lines[2].contains("after") && lines[1].len() < 2 << 20);
+    // Requests may overtake one another.
+    let [before, after] = ["before", "after"].map(|word| lines.iter().filter(|line| line.contains(word)).count());
+    assert!((before, after) == (1, 1) && lines.iter().all(|line| line.len() < 2 << 20));
 }
 
 #[test]

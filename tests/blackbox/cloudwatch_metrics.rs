@@ -22,27 +22,30 @@ fn site(aws: &Aws, input: &str, output: &str) -> Site {
 #[test]
 fn points_arrive_as_metrics_though_the_service_is_busy() {
     let aws = Aws::start().unwrap();
+    let detector = "anomaly_detectors = [{ metric = 'hits', limit = 1, stat = 'Sum', timezone = 'Europe/Paris',\n\
+                    excluded = [{ start = '2026-12-24T00:00:00Z', end = '2026-12-27T00:00:00Z' }] }]";
+    let site = site(&aws, "distributions = 'values'", detector);
+    let running = site.start();
+    let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+    // The detector first: what is thrown at the server by the name of the action meets whatever comes to CloudWatch.
+    client.send_to(b"hits:5|c|#first:1", udp(&running)).unwrap();
+    running.wait_for("the detector", |_| !aws.taken().metric_anomaly_detectors.is_empty());
+    running.wait_for_ledger("the first point", |ledger| ledger.output("cw", "delivered") == 1);
     aws.faults_of("PutMetricData").script([
         Fault::Busy(None),
         Fault::Named("ServiceUnavailable".into()),
         Fault::Named("ExpiredToken".into()),
     ]);
-    let detector = "anomaly_detectors = [{ metric = 'hits', stat = 'Sum', timezone = 'Europe/Paris',\n\
-                    excluded = [{ start = '2026-12-24T00:00:00Z', end = '2026-12-27T00:00:00Z' }] }]";
-    let site = site(&aws, "distributions = 'values'", detector);
-    let running = site.start();
-    let client = UdpSocket::bind("127.0.0.1:0").unwrap();
     let text = "hits:1|c|#a:1\nhits:2|c|#a:1\ndepth:7|g\nsize:1:2:2|d\nusers:anna|s\ntime:5:15|ms";
     client.send_to(text.as_bytes(), udp(&running)).unwrap();
-    running.wait_for_ledger("all points", |ledger| ledger.output("cw", "delivered") == 5);
-    running.wait_for("the detector", |_| !aws.taken().metric_anomaly_detectors.is_empty());
+    running.wait_for_ledger("all points", |ledger| ledger.output("cw", "delivered") == 6);
     let ledger = running.stop().all_well().clone();
     ledger.assert_balanced();
-    assert_eq!((ledger.input("in", "received"), ledger.input("in", "settled")), (5, 5));
+    assert_eq!((ledger.input("in", "received"), ledger.input("in", "settled")), (6, 6));
     assert!(ledger.output("cw", "retries") > 0);
 
     let taken = aws.taken();
-    let find = |name: &str| taken.metrics.iter().find(|one| one.name == name).unwrap_or_else(|| panic!("no {name}"));
+    let find = |name: &str| taken.metrics.iter().rfind(|one| one.name == name).unwrap_or_else(|| panic!("no {name}"));
     assert_eq!(find("hits").values, [(3.0, 1.0)]);
     assert_eq!(find("hits").dimensions, [("a".to_owned(), "1".to_owned())]);
     assert_eq!(find("depth").values, [(7.0, 1.0)]);

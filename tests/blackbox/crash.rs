@@ -20,12 +20,12 @@ fn what_was_sent_and_not_answered_is_sent_again_under_the_same_id() {
     let running = site.start();
     assert!(server.wait_for(100, PATIENCE));
     running.kill();
-    let stored = server.len() as u64;
     server.faults().heal();
     let outcome = site.once();
     assert_eq!(outcome.all_well().input("in", "received"), 1000);
     assert_numbered(&server, 1000);
-    assert!(server.conflicts() >= 100 && server.conflicts() <= stored, "{} of {stored}", server.conflicts());
+    // What the server had stored, and perhaps what it was still storing when the agent died.
+    assert!((100..=1000).contains(&server.conflicts()), "{}", server.conflicts());
 }
 
 #[test]
