@@ -135,8 +135,8 @@ fn an_answer_that_is_lost_costs_a_duplicate_that_can_be_told() {
 
 #[test]
 fn a_record_too_large_is_set_aside_and_the_others_go() {
-    let kinds: [(&str, usize, fn(&Aws) -> BTreeMap<u64, usize>); 2] =
-        [("kinesis", 1 << 20, kinesis), ("firehose", 1_000 << 10, firehose)];
+    type Count = fn(&Aws) -> BTreeMap<u64, usize>;
+    let kinds: [(&str, usize, Count); 2] = [("kinesis", 1 << 20, kinesis), ("firehose", 1_000 << 10, firehose)];
     for (kind, limit, look) in kinds {
         let aws = Aws::start().unwrap();
         let site = Site::new(&format!(
@@ -192,7 +192,7 @@ fn objects_are_written_once_whatever_happens() {
              batch = {{ max_records = 300, timeout = '50ms' }}"
         );
         let site = Site::new(&format!("{TAIL_JSON}{}", output("s3", &aws, &more)));
-        let line = |n: u64| format!("{{\"n\":{n},\"text\":\"record {n}\",\"even\":{}}}\n", n % 2 == 0);
+        let line = |n: u64| format!("{{\"n\":{n},\"text\":\"record {n}\",\"even\":{}}}\n", n.is_multiple_of(2));
         site.write("app.log", (0..1_500).map(line).collect::<String>());
         assert_eq!(site.once().all_well().output("out", "delivered"), 1_500);
         assert_eq!(faults.seen().values().sum::<u64>(), 8, "every fault came");

@@ -187,7 +187,7 @@ fn datagram(n: u64) -> String {
         n % 256,
         n % 10,
         n % 3,
-        if n % 2 == 0 { "" } else { &subsegment },
+        if n.is_multiple_of(2) { "" } else { &subsegment },
     );
     text
 }

@@ -30,7 +30,7 @@ enum Answers {
 impl Api {
     pub(crate) fn new(sampling: &Sampling, desk: Desk) -> Result<Api, StartError> {
         let answers = match sampling {
-            Sampling::Proxy(account) => Answers::Proxy(Proxy::new(account.clone())?),
+            Sampling::Proxy(account) => Answers::Proxy(Proxy::new((**account).clone())?),
             Sampling::Local(rules) => Answers::Local(LocalRules::new(rules.clone())),
         };
         Ok(Api { desk, answers })

@@ -190,7 +190,7 @@ impl Reader {
         &mut self,
         socket: &UdpSocket,
         buffer: &mut [u8],
-        control: &mut Vec<u8>,
+        control: &mut [u8],
         ends: &mut Vec<usize>,
     ) -> nix::Result<()> {
         ends.clear();

@@ -30,7 +30,7 @@ pub(crate) struct Settings {
 #[derive(Clone, Debug)]
 pub(crate) enum Sampling {
     /// X-Ray.
-    Proxy(AccountSettings),
+    Proxy(Box<AccountSettings>),
     /// We.
     Local(Rules),
 }
@@ -64,7 +64,7 @@ fn read_sampling(section: &Section, account: Result<AccountSettings, Reported>) 
     let is_local = section.choice("sampling", &[("proxy", false), ("local", true)]).unwrap_or(false);
     let rules = section.get::<PathBuf>("sampling_rules");
     match (is_local, rules) {
-        (false, None) => Ok(Sampling::Proxy(account?)),
+        (false, None) => Ok(Sampling::Proxy(Box::new(account?))),
         (false, Some(_)) => {
             let help = "set sampling = \"local\", or leave it out";
             Err(section.error_at("sampling_rules", "`sampling_rules` are asked for nowhere: X-Ray answers", help))

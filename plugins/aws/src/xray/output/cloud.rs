@@ -128,7 +128,8 @@ impl<'a> Resource<'a> {
         }
         let attributes = &span.attributes;
         out.map("aws", |aws| {
-            if !self.aws.is_empty() && !(bare && self.aws.len() > BARE_AWS) {
+            let too_long = bare && self.aws.len() > BARE_AWS;
+            if !self.aws.is_empty() && !too_long {
                 aws.comma();
                 aws.out.extend_from_slice(&self.aws);
             }

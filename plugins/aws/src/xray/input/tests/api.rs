@@ -42,7 +42,7 @@ impl Served {
         );
         let (section, diagnostics) = Section::from_text("[[input]] x", &text);
         let account = AccountSettings::read(&section).unwrap_or_else(|_| panic!("{}", diagnostics.render(false)));
-        Served::start(&Sampling::Proxy(account))
+        Served::start(&Sampling::Proxy(Box::new(account)))
     }
 
     async fn send(&self, head: &str, body: &str) -> (u16, String) {
