@@ -20,6 +20,8 @@ use crate::thrift::Protocol;
 const MAX_DATAGRAM: usize = 65_535;
 /// A burst ends at so many bytes.
 const MAX_BURST: usize = 256 << 10;
+/// And at so many datagrams: empty ones add no bytes.
+const MAX_DATAGRAMS: usize = 4096;
 /// After that long something that went wrong is worth another line in the log.
 const SAY_AGAIN: Duration = Duration::from_secs(60);
 
@@ -88,7 +90,7 @@ async fn receive(socket: &UdpSocket, buffer: &mut [u8], ends: &mut Vec<usize>) -
     ends.clear();
     let mut at = socket.recv(buffer).await?;
     ends.push(at);
-    while at < MAX_BURST {
+    while at < MAX_BURST && ends.len() < MAX_DATAGRAMS {
         match socket.try_recv(&mut buffer[at..]) {
             Ok(length) => at += length,
             Err(_) => break,
