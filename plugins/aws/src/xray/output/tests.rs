@@ -1,6 +1,7 @@
 //! Spans to X-Ray.
 
 mod answers;
+mod blocks;
 mod from_segments;
 mod limits;
 mod mapping;
@@ -126,4 +127,18 @@ fn span(kind: &str, attributes: Value, more: Value) -> Value {
     }
     span.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     span
+}
+
+fn none() -> Value {
+    json!({})
+}
+
+/// A span of that kind with these attributes, of no resource.
+fn of(kind: &str, attributes: Value) -> Value {
+    document(&none(), &span(kind, attributes, none()))
+}
+
+/// The same, with a parent.
+fn within(kind: &str, attributes: Value) -> Value {
+    document(&none(), &span(kind, attributes, json!({ "parent_span_id": PARENT })))
 }
