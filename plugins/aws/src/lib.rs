@@ -4,7 +4,6 @@
 
 pub mod cloudwatch;
 mod format;
-mod join;
 mod kinesis;
 mod metadata;
 mod s3;

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use reqwest::Method;
 use suiro_record::Signal;
-use suiro_sdk::http::{Answer, Client, Request, excerpt, judge, set_apart, verdicts};
+use suiro_sdk::http::{Answer, Client, Request, excerpt, judge, one_outcome};
 use suiro_sdk::settings::{Reported, Section};
-use suiro_sdk::{Delivering, Delivery, Limits, Outcome, Output, OutputSetup, StartError, Verdict};
+use suiro_sdk::{Delivering, Delivery, Limits, Outcome, Output, OutputSetup, StartError};
 
 use crate::pack::{Packed, Piece};
 use crate::series::Route;
@@ -25,9 +25,6 @@ struct Clients {
     series: Client,
     distributions: Client,
 }
-
-/// A request that got its answer: what it carried, and what becomes of it.
-type Answered = (Vec<usize>, Outcome);
 
 /// Reads the settings.
 pub(crate) fn build(settings: &Section) -> Result<Box<dyn Output>, Reported> {
@@ -55,7 +52,7 @@ impl Datadog {
                 outcome => answered.push((piece.numbers(), outcome)),
             }
         }
-        join(apart, answered)
+        one_outcome(apart, answered)
     }
 }
 
@@ -115,19 +112,4 @@ fn outcome(answer: &Answer) -> Outcome {
         return Outcome::Unidentified { rejected: None, detail: excerpt(&answer.body) };
     }
     judge(answer)
-}
-
-/// One outcome of several.
-fn join(apart: Vec<(usize, Verdict)>, mut answered: Vec<Answered>) -> Outcome {
-    if answered.len() == 1
-        && let Some((numbers, outcome)) = answered.pop()
-    {
-        return set_apart(apart, &numbers, outcome);
-    }
-    let mut all = apart;
-    for (numbers, outcome) in answered {
-        all.extend(verdicts(&numbers, outcome));
-    }
-    all.sort_by_key(|(number, _)| *number);
-    if all.is_empty() { Outcome::Delivered } else { Outcome::Partial(all) }
 }

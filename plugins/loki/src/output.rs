@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::stream::{self, StreamExt as _};
 use suiro_sdk::http::header::HeaderValue;
-use suiro_sdk::http::{Buffer, Buffers, Client, Request, set_apart, verdicts};
+use suiro_sdk::http::{Answered, Buffer, Buffers, Client, Request, one_outcome};
 use suiro_sdk::ledger::OutputLedger;
 use suiro_sdk::settings::{Reported, Section};
 use suiro_sdk::{Delivering, Delivery, Limits, Outcome, Output, OutputSetup, Reason, StartError, Verdict};
@@ -44,9 +44,6 @@ struct Encoder {
 
 /// A whole delivery as bodies of requests, for benchmarks and for those who want to look at them.
 pub struct Encoding(Loki);
-
-/// A request that got its answer: what it carried, and what becomes of it.
-type Answered = (Vec<usize>, Outcome);
 
 /// Reads the settings.
 pub(crate) fn build(settings: &Section) -> Result<Box<dyn Output>, Reported> {
@@ -252,22 +249,12 @@ impl Encoding {
 }
 
 /// One outcome of several.
-fn join(apart: Vec<(usize, Verdict)>, mut answered: Vec<Answered>) -> Outcome {
-    if answered.len() == 1
-        && let Some((numbers, outcome)) = answered.pop()
-    {
-        return set_apart(apart, &numbers, outcome);
-    }
+fn join(apart: Vec<(usize, Verdict)>, answered: Vec<Answered>) -> Outcome {
     let all_retry = answered.iter().all(|(_, outcome)| matches!(outcome, Outcome::Retry { .. }));
-    if all_retry && !answered.is_empty() {
+    if all_retry && answered.len() > 1 {
         return answered.into_iter().map(|(_, outcome)| outcome).reduce(worse).unwrap_or(Outcome::Delivered);
     }
-    let mut all = apart;
-    for (numbers, outcome) in answered {
-        all.extend(verdicts(&numbers, outcome));
-    }
-    all.sort_by_key(|(number, _)| *number);
-    if all.is_empty() { Outcome::Delivered } else { Outcome::Partial(all) }
+    one_outcome(apart, answered)
 }
 
 /// Of two wishes to try again, the longer wait.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use suiro_record::Signal;
 use suiro_sdk::aws::{Account, Call, Caller, Method};
+use suiro_sdk::http::{Answered, one_outcome};
 use suiro_sdk::settings::{Reported, Section};
 use suiro_sdk::{Delivering, Delivery, Limits, Outcome, Output, OutputSetup, StartError};
 
@@ -12,7 +13,6 @@ use super::answer::{self, ANSWER};
 use super::encode::{Encoder, Records};
 use super::service::Service;
 use super::settings::Settings;
-use crate::join::{Answered, join};
 
 const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
 
@@ -89,7 +89,7 @@ impl Kinesis {
                 outcome => answered.push((sent, outcome)),
             }
         }
-        join(apart, answered)
+        one_outcome(apart, answered)
     }
 }
 

@@ -7,13 +7,13 @@ use std::time::Duration;
 use futures_util::stream::{self, StreamExt as _};
 use suiro_record::Signal;
 use suiro_sdk::aws::{Account, Caller, Service};
+use suiro_sdk::http::{Answered, one_outcome};
 use suiro_sdk::settings::{Reported, Section};
 use suiro_sdk::{Delivering, Delivery, Limits, Outcome, Output, OutputSetup, StartError};
 
 use super::plan::{Object, Plan};
 use super::settings::Settings;
 use super::upload::Bucket;
-use crate::join::{Answered, join};
 
 /// Objects of one delivery under way at a time, where it is several.
 const LANES: usize = 4;
@@ -60,7 +60,7 @@ impl S3 {
             (object.numbers(), outcome)
         };
         let answered = stream::iter(&objects).map(store).buffer_unordered(LANES).collect().await;
-        join(apart, answered)
+        one_outcome(apart, answered)
     }
 }
 

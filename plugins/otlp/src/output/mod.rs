@@ -34,10 +34,10 @@ use std::ops::Range;
 use bytes::Bytes;
 use smallvec::SmallVec;
 use suiro_record::{Batch, Row, Signal};
-use suiro_sdk::http::{Client, FRAME, Failure, Request, verdicts};
+use suiro_sdk::http::{Client, FRAME, Failure, Request, one_outcome};
 use suiro_sdk::pool::SharedBatch;
 use suiro_sdk::settings::{Reported, Section};
-use suiro_sdk::{Delivering, Delivery, Outcome, Output, OutputSetup, Part, Rows, StartError, Verdict};
+use suiro_sdk::{Delivering, Delivery, Outcome, Output, OutputSetup, Part, Rows, StartError};
 
 use self::answer::Judged;
 use self::settings::{Protocol, Settings};
@@ -120,7 +120,7 @@ impl Otlp {
         for lane in &lanes {
             self.send_lane(started, lane, &mut outcomes).await;
         }
-        join(outcomes)
+        one_outcome(Vec::new(), outcomes)
     }
 
     /// Sends the records of one of several signals, in halves where the other side wants less at once.
@@ -261,12 +261,4 @@ fn service(signal: Signal) -> &'static str {
         Signal::Traces => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
         Signal::Metrics => "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
     }
-}
-
-/// One outcome of several, each of records with these numbers.
-fn join(outcomes: Vec<(Vec<usize>, Outcome)>) -> Outcome {
-    let mut all: Vec<(usize, Verdict)> =
-        outcomes.into_iter().flat_map(|(numbers, outcome)| verdicts(&numbers, outcome)).collect();
-    all.sort_by_key(|(number, _)| *number);
-    if all.is_empty() { Outcome::Delivered } else { Outcome::Partial(all) }
 }

@@ -61,6 +61,26 @@ pub fn set_apart(before: Vec<(usize, Verdict)>, sent: &[usize], outcome: Outcome
     Outcome::Partial(after)
 }
 
+/// A request that got its answer: the records it carried, by number, and what becomes of them.
+pub type Answered = (Vec<usize>, Outcome);
+
+/// One outcome of a delivery that was several requests: joins what was decided about some records before sending (`apart`)
+/// with what became of the others. A request that was the only one is treated as [`set_apart`] has it.
+pub fn one_outcome(mut apart: Vec<(usize, Verdict)>, mut answered: Vec<Answered>) -> Outcome {
+    apart.sort_by_key(|(number, _)| *number);
+    if answered.len() == 1
+        && let Some((numbers, outcome)) = answered.pop()
+    {
+        return set_apart(apart, &numbers, outcome);
+    }
+    let mut all = apart;
+    for (numbers, outcome) in answered {
+        all.extend(verdicts(&numbers, outcome));
+    }
+    all.sort_by_key(|(number, _)| *number);
+    if all.is_empty() { Outcome::Delivered } else { Outcome::Partial(all) }
+}
+
 impl Answer {
     /// Whether the status is in the 200s.
     pub fn is_success(&self) -> bool {

@@ -58,7 +58,7 @@ pub use self::endpoint::{Endpoint, Endpoints};
 pub use self::failure::Failure;
 pub use self::fetch::{Fetched, Fetcher, is_loopback};
 pub use self::grpc::{CallAnswer, FRAME};
-pub use self::judge::{judge, set_apart, verdicts};
+pub use self::judge::{Answered, judge, one_outcome, set_apart, verdicts};
 pub use self::relay::Relay;
 pub use self::retry_after::retry_after;
 pub use self::settings::{ClientSettings, Offer};

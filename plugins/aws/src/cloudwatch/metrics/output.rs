@@ -6,11 +6,9 @@ use std::time::Duration;
 use futures_util::future::join;
 use suiro_record::Signal;
 use suiro_sdk::aws::{Account, Call, Caller, Method, Service, ServiceError, judge};
-use suiro_sdk::http::{Answer, set_apart, verdicts};
+use suiro_sdk::http::{Answer, one_outcome};
 use suiro_sdk::settings::{Reported, Section};
-use suiro_sdk::{
-    Delivering, Delivery, Limits, Outcome, Output, OutputLedger, OutputSetup, Reason, StartError, Verdict, time,
-};
+use suiro_sdk::{Delivering, Delivery, Limits, Outcome, Output, OutputLedger, OutputSetup, Reason, StartError, time};
 
 use super::detector::Detectors;
 use super::pack::{Packed, Piece};
@@ -35,9 +33,6 @@ struct Started {
     caller: Caller,
     ledger: Arc<OutputLedger>,
 }
-
-/// A request that got its answer: what it carried, and what becomes of it.
-type Answered = (Vec<usize>, Outcome);
 
 /// Reads the settings.
 pub(super) fn build(settings: &Section) -> Result<Box<dyn Output>, Reported> {
@@ -110,7 +105,7 @@ impl Started {
                 answered.push((packed.numbers(&piece), outcome));
             }
         }
-        one_of(apart, answered)
+        one_outcome(apart, answered)
     }
 
     /// Sends a piece. Beside what becomes of it: whether one of its data is to blame, and which, if the answer says so.
@@ -179,19 +174,4 @@ fn delivered(numbers: &[usize], outcome: &Outcome) -> usize {
         }
         _ => 0,
     }
-}
-
-/// One outcome of several.
-fn one_of(apart: Vec<(usize, Verdict)>, mut answered: Vec<Answered>) -> Outcome {
-    if answered.len() == 1
-        && let Some((numbers, outcome)) = answered.pop()
-    {
-        return set_apart(apart, &numbers, outcome);
-    }
-    let mut all = apart;
-    for (numbers, outcome) in answered {
-        all.extend(verdicts(&numbers, outcome));
-    }
-    all.sort_by_key(|(number, _)| *number);
-    if all.is_empty() { Outcome::Delivered } else { Outcome::Partial(all) }
 }
