@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 use suiro_record::{Scope, Source as Origin};
 use suiro_sdk::ledger::add;
 use suiro_sdk::settings::{ByteSize, Reported, Section};
-use suiro_sdk::{Custody, Flow, Input, Line, Polled, Source, SourceSetup, StartError, Tracker, Waker, time};
+use suiro_sdk::time::ReadingClock;
+use suiro_sdk::{Custody, Flow, Input, Line, Polled, Source, SourceSetup, StartError, Tracker, Waker};
 
 use crate::lines;
 
@@ -61,6 +62,7 @@ struct StdinSource {
     rest: Vec<u8>,
     /// Position of the first byte of `rest`.
     at: u64,
+    clock: ReadingClock,
     /// There may be whole lines in `rest`.
     unsplit: bool,
     /// The line was cut: what is left of it is skipped.
@@ -140,6 +142,7 @@ impl Stdin {
             tag,
             rest: Vec::new(),
             at: 0,
+            clock: ReadingClock::default(),
             unsplit: false,
             skipping: false,
             ended: false,
@@ -224,7 +227,7 @@ impl StdinSource {
 
     /// Hands on the whole lines of `rest`; at the end, or where it is too long, the one without an end too.
     fn batch(&mut self, too_long: bool) -> Option<Flow> {
-        let mut batch = self.setup.pool.batch(self.tag.clone(), self.scope.clone(), time::now());
+        let mut batch = self.setup.pool.batch(self.tag.clone(), self.scope.clone(), self.clock.now());
         let heap = batch.heap_mut();
         heap.extend_from_slice(&self.rest);
         self.lines.clear();
@@ -255,6 +258,7 @@ impl StdinSource {
             self.setup.pool.recycle(batch);
             return None;
         }
+        self.clock.note(batch.read_at, last - first);
         let receipt = self.tracker.open(first..last, batch.rows.len() as u64);
         Some(Flow::new(batch, Custody::from(receipt)))
     }

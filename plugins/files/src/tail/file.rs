@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use suiro_record::Scope;
+use suiro_sdk::time::ReadingClock;
 use suiro_sdk::{Position, Tracker};
 
 use super::identity::{CONTEXT, FileKey, HEAD, Imprint, read_at};
@@ -69,6 +70,8 @@ pub(crate) struct TailFile {
     settled: VecDeque<Range<u64>>,
     /// When what is not settled was read, ascending.
     reads: VecDeque<ReadSpan>,
+    /// When it is read.
+    pub(crate) clock: ReadingClock,
     /// Below this, `reads` says when a line was first read.
     replay_end: u64,
     /// What the last checkpoint said.
@@ -146,6 +149,7 @@ impl TailFile {
             anchors: VecDeque::from([Imprint::default()]),
             settled: VecDeque::new(),
             reads: VecDeque::new(),
+            clock: ReadingClock::default(),
             replay_end: 0,
             saved: None,
             queued: false,
@@ -176,6 +180,9 @@ impl TailFile {
             apart
         });
         self.replay_end = until;
+        if let Some(last) = reads.last() {
+            self.clock.note(last.at, last.end - last.start);
+        }
         self.reads = reads.into();
     }
 
@@ -378,6 +385,7 @@ impl TailFile {
 
     /// A stretch was read for the first time; the line for the journal.
     pub(crate) fn note_read(&mut self, start: u64, end: u64, at: i64) -> Entry {
+        self.clock.note(at, end - start);
         let span = ReadSpan { start, end, at, before: self.anchor() };
         let place = self.reads.partition_point(|other| other.start < start);
         self.reads.insert(place, span);

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use suiro_record::{Scope, Source as Origin};
 use suiro_sdk::ledger::add;
-use suiro_sdk::{Custody, Flow, Line, Polled, Progress, Source, SourceSetup, StartError, Tracker, time};
+use suiro_sdk::{Custody, Flow, Line, Polled, Progress, Source, SourceSetup, StartError, Tracker};
 
 use super::file::{Incarnation, TailFile};
 use super::identity::{FileKey, Imprint};
@@ -292,7 +292,7 @@ impl TailSource {
         if self.setup.once {
             file.last = true;
         }
-        let read_at = time::now();
+        let read_at = file.clock.now();
         let mut batch = self.setup.pool.batch(file.tag.clone(), file.scope.clone(), read_at);
         let mut lines = std::mem::take(&mut self.lines);
         let mut taken = None;

@@ -11,6 +11,7 @@ mod civil;
 mod clf;
 mod epoch;
 mod format;
+mod reading;
 mod rfc3339;
 mod write;
 
@@ -22,6 +23,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub use self::clf::parse_clf;
 pub use self::epoch::{epoch_float, epoch_int, parse_epoch};
 pub use self::format::{TimeFormat, TimeFormatError};
+pub use self::reading::ReadingClock;
 pub use self::rfc3339::parse_rfc3339;
 pub use self::write::write_rfc3339;
 

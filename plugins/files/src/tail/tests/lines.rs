@@ -148,3 +148,21 @@ fn a_batch_that_runs_out_of_keys_goes_on_with_the_next() {
     flows.into_iter().for_each(|flow| flow.custody.settle());
     run.end();
 }
+
+#[test]
+fn a_file_read_faster_than_time_passes_has_its_lines_in_order() {
+    let bench = Bench::new();
+    // Long lines: a nanosecond a byte is much more than it takes to read them.
+    let line = format!("{}\n", "x".repeat(900_000));
+    bench.append("a.log", line.repeat(8));
+    let mut run = bench.run();
+    let flows = run.flows();
+    assert!(flows.len() > 1, "one piece has no order to lose");
+    let records: Vec<_> = flows.iter().flat_map(seen).collect();
+    assert_eq!(records.len(), 8);
+    for two in records.windows(2) {
+        assert!(two[1].time - two[0].time >= 900_001, "{} then {}", two[0].time, two[1].time);
+    }
+    flows.into_iter().for_each(|flow| flow.custody.settle());
+    run.end();
+}
