@@ -20,6 +20,16 @@ pub(crate) fn plain_run(s: &[u8]) -> usize {
             }
             at += 32;
         }
+        // The rest is shorter than a block: one that ends with it looks at some bytes twice, which is cheaper than looking
+        // at each of the rest by itself.
+        if let Some(block) = s.last_chunk::<32>() {
+            let special = u64::from(special_mask(block)) >> (at + 32 - s.len());
+            return if special == 0 { s.len() } else { at + special.trailing_zeros() as usize };
+        }
+        if let (Some(head), Some(tail)) = (s.first_chunk::<16>(), s.last_chunk::<16>()) {
+            let special = u64::from(special_mask_16(head)) | u64::from(special_mask_16(tail)) << (s.len() - 16);
+            return if special == 0 { s.len() } else { special.trailing_zeros() as usize };
+        }
     }
     while at < s.len() && !needs_escape(s[at]) {
         at += 1;
@@ -31,22 +41,27 @@ pub(crate) fn plain_run(s: &[u8]) -> usize {
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 fn special_mask(block: &[u8; 32]) -> u32 {
+    let (halves, _) = block.as_chunks::<16>();
+    special_mask_16(&halves[0]) | special_mask_16(&halves[1]) << 16
+}
+
+/// The same of 16 bytes.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn special_mask_16(block: &[u8; 16]) -> u32 {
     use std::arch::x86_64::{
         __m128i, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_max_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8,
     };
-    // SAFETY: SSE2 is part of the x86-64 baseline. The two loads read bytes 0..16 and 16..32 of an array of 32; `loadu`
-    // has no alignment demand. The rest works on registers.
+    // SAFETY: SSE2 is part of the x86-64 baseline. The load reads the 16 bytes of the array; `loadu` has no alignment
+    // demand. The rest works on registers.
     unsafe {
-        let mask = |at: usize| {
-            let v = _mm_loadu_si128(block.as_ptr().add(at).cast::<__m128i>());
-            let quote = _mm_cmpeq_epi8(v, _mm_set1_epi8(b'"' as i8));
-            let slash = _mm_cmpeq_epi8(v, _mm_set1_epi8(b'\\' as i8));
-            // Unsigned `v <= 0x1f`: the larger of the two is 0x1f itself.
-            let limit = _mm_set1_epi8(0x1f);
-            let control = _mm_cmpeq_epi8(_mm_max_epu8(v, limit), limit);
-            _mm_movemask_epi8(_mm_or_si128(_mm_or_si128(quote, slash), control)) as u32
-        };
-        mask(0) | mask(16) << 16
+        let v = _mm_loadu_si128(block.as_ptr().cast::<__m128i>());
+        let quote = _mm_cmpeq_epi8(v, _mm_set1_epi8(b'"' as i8));
+        let slash = _mm_cmpeq_epi8(v, _mm_set1_epi8(b'\\' as i8));
+        // Unsigned `v <= 0x1f`: the larger of the two is 0x1f itself.
+        let limit = _mm_set1_epi8(0x1f);
+        let control = _mm_cmpeq_epi8(_mm_max_epu8(v, limit), limit);
+        _mm_movemask_epi8(_mm_or_si128(_mm_or_si128(quote, slash), control)) as u32
     }
 }
 
