@@ -169,14 +169,20 @@ fn system(database: &str) -> String {
 
 /// What the status of HTTP, or that something went wrong, does not say already.
 fn went_wrong(map: &mut Map<'_, '_>, segment: &Segment<'_>) -> Result<()> {
-    let found = segment.went_wrong;
-    if found == implied(segment) {
+    let (found, implied) = (segment.went_wrong, implied(segment));
+    if found == implied {
         return Ok(());
     }
-    let flags =
-        [("aws.xray.fault", found.fault), ("aws.xray.error", found.error), ("aws.xray.throttle", found.throttle)];
-    for (key, _) in flags.into_iter().filter(|(_, is_set)| *is_set) {
-        map.put(key, Piece::Bool(true))?;
+    // If none is set, that has to be said of what would be taken for one.
+    let nothing = found == WentWrong::default();
+    for (key, is_set, is_implied) in [
+        ("aws.xray.fault", found.fault, implied.fault),
+        ("aws.xray.error", found.error, implied.error),
+        ("aws.xray.throttle", found.throttle, implied.throttle),
+    ] {
+        if is_set || (nothing && is_implied) {
+            map.put(key, Piece::Bool(is_set))?;
+        }
     }
     Ok(())
 }

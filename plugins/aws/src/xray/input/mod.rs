@@ -31,7 +31,7 @@
 //! | `type`, `namespace` | `kind`: a segment that was called is a `server`, a subsegment with a namespace a `client`, all else `internal` |
 //! | `start_time`, `end_time` | `start`, `end`, to the nanosecond |
 //! | `in_progress` | no `end`, and `aws.xray.inprogress` = true. The whole segment comes later, with the same ids |
-//! | `fault`, `error`, `throttle`, `cause` | `status.code` = error; `aws.xray.fault` and so on where HTTP's status says something else |
+//! | `fault`, `error`, `throttle`, `cause` | `status.code` = error; `aws.xray.fault` and so on where HTTP's status says something else, true, or false if none is set |
 //! | `cause.exceptions` | `events` named `exception`; the message of the first is `status.message` |
 //! | `http.request` | `http.request.method`, `url.full`, `user_agent.original`, `client.address`; without `x_forwarded_for` the client is `network.peer.address`, too |
 //! | `http.response` | `http.response.status_code`, `http.response.body.size` |

@@ -24,6 +24,8 @@ pub(super) enum Place {
     User,
     /// It says which others are annotations.
     Annotations,
+    /// `error`, `fault` or `throttle`.
+    Flag,
     /// It names something or decides something, and is metadata all the same.
     Metadata,
 }
@@ -86,6 +88,9 @@ known! {
     DbUser Sql "db.user";
     User User "enduser.id";
     Annotations Annotations "aws.xray.annotations";
+    Error Flag "aws.xray.error";
+    Fault Flag "aws.xray.fault";
+    Throttle Flag "aws.xray.throttle";
     MessagingUrl Metadata "messaging.url";
     DynamoTables Metadata "aws.dynamodb.table_names";
     MessageType Metadata "message.type";
@@ -125,7 +130,8 @@ impl<'a> Attributes<'a> {
             // A value of a type that means nothing there is an attribute as any other.
             let lists = |known| matches!(known, Known::Annotations | Known::DynamoTables);
             let known = Known::of(node.key().unwrap_or_default()).filter(|&known| match node.kind() {
-                Kind::String | Kind::Number | Kind::Bool => !lists(known),
+                Kind::Bool => !lists(known),
+                Kind::String | Kind::Number => !lists(known) && known.place() != Place::Flag,
                 Kind::Array => lists(known),
                 Kind::Null | Kind::Bytes | Kind::Object => false,
             });
@@ -177,6 +183,11 @@ impl<'a> Attributes<'a> {
 
     pub(super) fn is(&self, known: Known, text: &str) -> bool {
         self.get(known).is_some_and(|node| node.str_eq(text))
+    }
+
+    /// A boolean.
+    pub(super) fn flag(&self, known: Known) -> Option<bool> {
+        self.get(known)?.as_bool()
     }
 
     /// A whole number, or a text that is one.

@@ -2,7 +2,8 @@
 //!
 //! | a span | X-Ray |
 //! | --- | --- |
-//! | HTTP's status 4xx | `error`; of 429 `throttle`, too |
+//! | `aws.xray.error`, `.fault` or `.throttle` is there, true or false | those that are true |
+//! | else: HTTP's status 4xx | `error`; of 429 `throttle`, too |
 //! | 5xx | `fault` |
 //! | another or none, and the span's status is "error" | `fault` |
 //! | an event `exception` | an exception: `exception.type`, `exception.message`, and its stack by [`Language`] |
@@ -48,6 +49,10 @@ pub(super) struct Exception<'t> {
 
 /// `error`, `fault`, `throttle`.
 pub(super) fn flags(span: &Span<'_>) -> [bool; 3] {
+    let told = [Known::Error, Known::Fault, Known::Throttle].map(|known| span.attributes.flag(known));
+    if told.iter().any(Option::is_some) {
+        return told.map(|flag| flag == Some(true));
+    }
     match span.attributes.integer(Known::Status) {
         Some(429) => [true, false, true],
         Some(400..=499) => [true, false, false],

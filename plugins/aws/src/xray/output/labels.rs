@@ -123,7 +123,7 @@ impl Blocks {
             Place::Http => self.http && http::includes(span, known),
             Place::Aws => self.aws,
             Place::Sql => self.sql,
-            Place::User | Place::Annotations => true,
+            Place::User | Place::Annotations | Place::Flag => true,
             Place::Metadata => false,
         }
     }

@@ -187,7 +187,10 @@ fn what_went_wrong() {
     assert_eq!(failed(&format!(r#"{},"fault":true"#, http(503))), (error.clone(), status(503)));
     let odd = json!({ "http.response.status_code": 404, "aws.xray.fault": true });
     assert_eq!(failed(&format!(r#"{},"fault":true"#, http(404))), (error.clone(), odd));
-    assert_eq!(failed(r#","cause":"00000000000000cc""#), (error, json!({ "aws.xray.cause": "00000000000000cc" })));
+    let fine = json!({ "http.response.status_code": 404, "aws.xray.error": false });
+    assert_eq!(failed(&http(404)), (Value::Null, fine));
+    let no_fault = json!({ "aws.xray.cause": "00000000000000cc", "aws.xray.fault": false });
+    assert_eq!(failed(r#","cause":"00000000000000cc""#), (error, no_fault));
 }
 
 const CAUSE: &str = r#","cause":{"working_directory":"/srv","paths":["a","b"],"exceptions":[
@@ -201,7 +204,7 @@ fn exceptions_are_events() {
     assert_eq!(record.body["status"], json!({ "code": "error", "message": "bad\nworse" }));
     assert_eq!(
         record.body["attributes"],
-        json!({ "aws.xray.cause.working_directory": "/srv", "aws.xray.cause.paths": ["a", "b"] })
+        json!({ "aws.xray.cause.working_directory": "/srv", "aws.xray.cause.paths": ["a", "b"], "aws.xray.fault": false })
     );
     let end = 1_478_293_362_000_000_000_i64;
     assert_eq!(

@@ -163,8 +163,8 @@ fn own(is_subsegment: bool) -> impl Strategy<Value = Value> {
         member("namespace", if is_subsegment { text("aws|remote").boxed() } else { Just(Value::Null).boxed() }),
     ]);
     let times = (1_000_000_000..2_000_000_000_i64, 0..1_000_000_i64, 0..1000_i64, prop::bool::weighted(0.9));
-    (members, "[A-Za-z][A-Za-z0-9 ._@]{0,19}[a-z]", times, prop::bool::weighted(0.3)).prop_map(
-        move |(mut members, name, (seconds, micros, more, over), fails)| {
+    (members, "[A-Za-z][A-Za-z0-9 ._@]{0,19}[a-z]", times, prop::array::uniform3(prop::bool::weighted(0.3))).prop_map(
+        move |(mut members, name, (seconds, micros, more, over), flags)| {
             members["name"] = json!(name);
             members["start_time"] = serde_json::from_str(&format!("{seconds}.{micros:06}")).unwrap();
             if over {
@@ -172,13 +172,9 @@ fn own(is_subsegment: bool) -> impl Strategy<Value = Value> {
             } else {
                 members["in_progress"] = json!(true);
             }
-            // What went wrong is what the status of HTTP says, else a fault.
-            match members["http"]["response"]["status"].as_i64() {
-                Some(429) => (members["error"], members["throttle"]) = (json!(true), json!(true)),
-                Some(400..=499) => members["error"] = json!(true),
-                Some(500..=599) => members["fault"] = json!(true),
-                _ if fails || members.get("cause").is_some() => members["fault"] = json!(true),
-                _ => {}
+            // Whatever the status of HTTP says.
+            for (key, _) in ["error", "fault", "throttle"].into_iter().zip(flags).filter(|(_, is_set)| *is_set) {
+                members[key] = json!(true);
             }
             // A call of somebody's is of no namespace, and AWS's operations are of calls to it.
             let is_call = members["namespace"].is_string();
@@ -188,7 +184,6 @@ fn own(is_subsegment: bool) -> impl Strategy<Value = Value> {
                 members.remove("aws");
                 if is_subsegment {
                     members.remove("http");
-                    members.retain(|key, _| !matches!(key.as_str(), "error" | "throttle" | "fault" | "cause"));
                 }
             }
             if is_call {
