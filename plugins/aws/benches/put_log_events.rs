@@ -73,11 +73,11 @@ fn encoding(text: &str) -> Encoding {
 fn put_log_events(c: &mut Criterion) {
     let mut group = c.benchmark_group("put_log_events");
     for (name, settings, delivery) in [
-        ("text, one stream", "group = 'g'\nstream = 's'", text()),
-        ("json, one stream", "group = 'g'\nstream = 's'", json()),
-        ("json, one field", "group = 'g'\nstream = 's'\nlog_key = 'message'", json()),
-        ("json, a stream by level", "group = 'g'\nstream = 's-{level}'", json()),
-        ("points, emf", "group = 'g'\nstream = 's'\nformat = 'emf'\nnamespace = 'N'", points()),
+        ("text, one stream", "log_group = 'g'\nlog_stream = 's'", text()),
+        ("json, one stream", "log_group = 'g'\nlog_stream = 's'", json()),
+        ("json, one field", "log_group = 'g'\nlog_stream = 's'\nlog_key = 'message'", json()),
+        ("json, a stream by level", "log_group = 'g'\nlog_stream = 's-{level}'", json()),
+        ("points, emf", "log_group = 'g'\nlog_stream = 's'\nformat = 'emf'\nnamespace = 'N'", points()),
     ] {
         let encoding = encoding(settings);
         let buffers = Buffers::default();

@@ -9,6 +9,9 @@
 //! - no limit to the buffer for answers: with one, a bulk answer above it is taken for a failure and the chunk sent again;
 //! - a flush every 0.2 s: no faster per CPU second than every second, but the memory limit paces it less.
 //!
+//! To CloudWatch, 5.1.1 speaks TLS whatever `tls` says (`upstream_set_fn_ec2` of its EC2 provider sets `use_tls`), and this
+//! job has none: it fails with an unchanged Fluent Bit, and runs with one in which that function puts back what it found.
+//!
 //! The parsers are written out here, so that a package that ships other ones runs the same race. They read the record's
 //! time, since suiro does.
 

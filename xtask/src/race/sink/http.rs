@@ -166,7 +166,8 @@ impl Head {
             protobuf: false,
             logs: false,
             expect: false,
-            close: first.next()? == "HTTP/1.0",
+            // Not even for HTTP/1.0: Fluent Bit speaks it to AWS, and sends again on the same connection.
+            close: false,
         };
         for (name, value) in lines.filter_map(|line| line.split_once(':')) {
             let value = value.trim();
@@ -255,9 +256,10 @@ impl Answers {
     }
 }
 
-/// To any action of CloudWatch Logs.
-const LOGS_ANSWER: &[u8] =
-    b"HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.1\r\ncontent-length: 29\r\n\r\n{\"nextSequenceToken\":\"49545\"}";
+/// To any action of CloudWatch Logs. Fluent Bit takes an answer without the id of a request for a failure and sends again.
+const LOGS_ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.1\r\n\
+    x-amzn-RequestId: 00000000-0000-4000-8000-000000000000\r\ncontent-length: 29\r\n\r\n\
+    {\"nextSequenceToken\":\"49545\"}";
 
 /// What the servers say to an agent that looks before it sends.
 fn about(path: &str) -> String {
