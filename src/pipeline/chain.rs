@@ -186,7 +186,9 @@ impl Chain {
                 if !touched[at - 1] || !link.block.touches(&flow) {
                     continue;
                 }
-                flow.batch.unpack();
+                if !link.takes_packed() {
+                    flow.batch.unpack();
+                }
                 let selection = link.block.select(&flow);
                 let taken = flow.batch.len();
                 let tag = flow.batch.tag.clone();
@@ -262,6 +264,12 @@ impl Chain {
 // === impl Link ===
 
 impl Link {
+    /// Whether its filter is given packed batches as they are. One that is shared is not asked, nor one with a condition,
+    /// which looks into records first.
+    fn takes_packed(&self) -> bool {
+        self.block.plan.when.is_none() && self.own.as_ref().is_some_and(|filter| filter.takes_packed())
+    }
+
     /// Calls the filter; on a panic, what it said, and a new instance from now on.
     fn call(&mut self, call: Call<'_>, cx: &mut FilterContext) -> Result<(), String> {
         let run = |filter: &mut Box<dyn Filter>| {

@@ -3,31 +3,77 @@
 //! To build a record's nodes costs as much as to check its message, and much of what passes through an agent is neither asked
 //! nor changed. So a reader of a binary format may hand over a *packed* batch: its rows know when and whence the records
 //! are, and where their messages stand in the heap, and there are no nodes. What wants to see or change a record has the
-//! batch [unpacked](Batch::unpack) first, all of it, by the function its reader left. The pipeline does it in front of the
-//! first filter and the first output that needs it.
+//! batch [unpacked](Batch::unpack) first, all of it, by the reader's own means ([`Messages`]). The pipeline does it in front
+//! of the first filter and the first output that needs it. A few changes can be made in the messages
+//! ([`Batch::edit_messages`]): the commonest cost a copy then, where nodes cost ten.
 //!
 //! # Invariants
 //!
 //! - All records of a batch are packed, or none.
 //! - A packed batch has no nodes, so asking one for a value is a panic, not a wrong answer. Its tag, signal, scopes, times
 //!   and origins are what they will be.
-//! - The reader has checked the messages: unpacking can't fail. It sees to it that keys and nodes will not run out.
+//! - The reader has checked the messages: unpacking can't fail. It sees to it that keys and nodes will not run out, and
+//!   says how many keys more there is room for.
+//! - A message that was edited says what the record would say had it been unpacked and edited.
 
 use std::ops::Range;
 
 use crate::batch::{Batch, RootId, Row};
+use crate::path::Path;
+use crate::value::Value;
 
 /// How a packed batch is to be read.
 #[derive(Clone, Copy)]
 pub(crate) struct Packed {
-    unpack: Unpack,
+    messages: &'static dyn Messages,
     /// As many rows as there are in the heap's one request, where all of it is theirs.
     whole: Option<usize>,
+    /// So many different keys more may come of edits.
+    keys_left: usize,
 }
 
-/// Builds the records of a batch: gives each row its values ([`Row::with_values_of`]), in place of its message ([`Row::message`]).
-/// The heap may grow, but what stands in it stays.
-pub type Unpack = fn(&mut Batch);
+/// A binary format, and what can be done with the messages of a batch.
+pub trait Messages: Sync {
+    /// Builds the records of a batch: gives each row its values ([`Row::with_values_of`]), in place of its message
+    /// ([`Row::message`]). The heap may grow, but what stands in it stays.
+    fn unpack(&self, batch: &mut Batch);
+
+    /// Who makes these changes in messages, one after the other. `None` if one of them can't be made there.
+    fn editor<'e>(&self, edits: &'e [MessageEdit<'e>]) -> Option<Box<dyn MessageEditor + 'e>>;
+}
+
+/// Changes messages.
+pub trait MessageEditor {
+    /// Appends the message as it is with the changes made. `Some(false)`: nothing in it changes, and nothing was appended.
+    /// `None`: in this one they can't be made, and what was appended is of no use.
+    fn edit(&mut self, message: &[u8], out: &mut Vec<u8>) -> Option<bool>;
+}
+
+/// A change of records.
+#[derive(Clone, Copy, Debug)]
+pub enum MessageEdit<'e> {
+    /// As [`Batch::rename`].
+    Rename {
+        /// What is renamed.
+        from: &'e Path,
+        /// What it is called then.
+        to: &'e Path,
+    },
+    /// As [`Batch::set`].
+    Set {
+        /// What is set.
+        path: &'e Path,
+        /// To this.
+        value: &'e Value,
+        /// Also where there is a value.
+        replace: bool,
+    },
+    /// As [`Batch::remove`].
+    Remove {
+        /// What is removed.
+        path: &'e Path,
+    },
+}
 
 // === impl Row ===
 
@@ -53,10 +99,11 @@ impl Row {
 // === impl Batch ===
 
 impl Batch {
-    /// Says that its rows are packed. `whole`: the heap is one request, and the rows are all that is in it.
-    pub fn pack(&mut self, unpack: Unpack, whole: bool) {
+    /// Says that its rows are packed. `whole`: the heap is one request, and the rows are all that is in it. `keys_left`: so
+    /// many keys more than the messages' own there is room for.
+    pub fn pack(&mut self, messages: &'static dyn Messages, whole: bool, keys_left: usize) {
         debug_assert_eq!(self.nodes.len(), 1, "a packed batch has no nodes");
-        self.packed = Some(Packed { unpack, whole: whole.then_some(self.rows.len()) });
+        self.packed = Some(Packed { messages, whole: whole.then_some(self.rows.len()), keys_left });
     }
 
     /// Whether its records are packed.
@@ -67,8 +114,54 @@ impl Batch {
     /// Builds the records, if they are packed.
     pub fn unpack(&mut self) {
         if let Some(packed) = self.packed.take() {
-            (packed.unpack)(self);
+            packed.messages.unpack(self);
         }
+    }
+
+    /// Makes these changes in the messages of `rows`, ascending. Says whether that could be done; if not, nothing was.
+    /// `spare` is memory to do it with, from one call to the next.
+    pub fn edit_messages(
+        &mut self,
+        rows: impl IntoIterator<Item = usize>,
+        edits: &[MessageEdit<'_>],
+        spare: &mut Vec<u8>,
+    ) -> bool {
+        let Some(packed) = self.packed else { return false };
+        // Each may bring a key that no message had.
+        let Some(keys_left) = packed.keys_left.checked_sub(edits.len()) else { return false };
+        let Some(mut editor) = packed.messages.editor(edits) else { return false };
+        spare.clear();
+        let mut edited: Vec<(usize, Range<usize>)> = Vec::new();
+        for row in rows {
+            let from = spare.len();
+            match editor.edit(&self.heap[self.rows[row].message()], spare) {
+                Some(true) => edited.push((row, from..spare.len())),
+                Some(false) => {}
+                None => return false,
+            }
+        }
+        if edited.is_empty() {
+            return true;
+        }
+        let as_they_are = self.heap.len();
+        if spare.len().checked_add(as_they_are).is_none_or(|len| u32::try_from(len).is_err()) {
+            return false;
+        }
+        let mut edited = edited.into_iter().peekable();
+        for (at, row) in self.rows.iter_mut().enumerate() {
+            let message = match edited.next_if(|(edited, _)| *edited == at) {
+                Some((_, message)) => message,
+                None => {
+                    let from = spare.len();
+                    spare.extend_from_slice(&self.heap[row.message()]);
+                    from..spare.len()
+                }
+            };
+            (row.root, row.header) = (message.start as u32, message.end as u32);
+        }
+        std::mem::swap(&mut self.heap, spare);
+        self.packed = Some(Packed { whole: None, keys_left, ..packed });
+        true
     }
 
     /// A batch of nothing but these records of it, unpacked.
@@ -85,7 +178,7 @@ impl Batch {
             few.heap.extend_from_slice(&self.heap[row.message()]);
             few.rows.push(Row { root: from, header: few.heap.len() as u32, ..*row });
         }
-        (packed.unpack)(&mut few);
+        packed.messages.unpack(&mut few);
         few
     }
 
@@ -113,25 +206,65 @@ mod tests {
     use super::*;
     use crate::{Key, Path, Piece, Scope, Source};
 
-    /// A text a message.
-    fn unpack(batch: &mut Batch) {
-        for at in 0..batch.rows.len() {
-            let message = batch.rows[at].message();
-            let mut map = batch.assemble().unwrap();
-            map.put(Key::Name("text"), Piece::Text(message.clone())).unwrap();
-            let root = map.finish(Some(message)).unwrap();
-            batch.rows[at] = batch.rows[at].with_values_of(Row::new(root, 0, 0, 0));
+    /// A text a message. To rename anything makes it longer; what is called "odd" can't be changed.
+    struct Texts;
+
+    struct Longer;
+
+    impl Messages for Texts {
+        fn unpack(&self, batch: &mut Batch) {
+            for at in 0..batch.rows.len() {
+                let message = batch.rows[at].message();
+                let mut map = batch.assemble().unwrap();
+                map.put(Key::Name("text"), Piece::Text(message.clone())).unwrap();
+                let root = map.finish(Some(message)).unwrap();
+                batch.rows[at] = batch.rows[at].with_values_of(Row::new(root, 0, 0, 0));
+            }
+        }
+
+        fn editor<'e>(&self, edits: &'e [MessageEdit<'e>]) -> Option<Box<dyn MessageEditor + 'e>> {
+            let renames = edits.iter().all(|edit| matches!(edit, MessageEdit::Rename { .. }));
+            renames.then(|| Box::new(Longer) as Box<dyn MessageEditor>)
+        }
+    }
+
+    impl MessageEditor for Longer {
+        fn edit(&mut self, message: &[u8], out: &mut Vec<u8>) -> Option<bool> {
+            match message {
+                b"odd" => None,
+                b"same" => Some(false),
+                _ => {
+                    out.extend_from_slice(message);
+                    out.extend_from_slice(b", longer");
+                    Some(true)
+                }
+            }
         }
     }
 
     fn batch() -> Batch {
+        batch_of("one two")
+    }
+
+    fn batch_of(text: &str) -> Batch {
         let scope = Arc::new(Scope::new(Arc::new(Source::new("in".into(), 1))));
         let mut batch = Batch::new("t".into(), scope, 0);
-        batch.heap_mut().extend_from_slice(b"one two");
-        batch.rows.push(Row::packed(0..3, 5, 0, 3));
-        batch.rows.push(Row::packed(4..7, 6, 4, 7));
-        batch.pack(unpack, true);
+        batch.heap_mut().extend_from_slice(text.as_bytes());
+        let mut from = 0;
+        for word in text.split(' ') {
+            let end = from + word.len();
+            let time = 5 + batch.rows.len() as i64;
+            batch.rows.push(Row::packed(from as u32..end as u32, time, from as u64, end as u64));
+            from = end + 1;
+        }
+        batch.pack(&Texts, true, 2);
         batch
+    }
+
+    fn edited(batch: &mut Batch, rows: &[usize], edits: usize) -> bool {
+        let path = Path::key("text");
+        let edits = vec![MessageEdit::Rename { from: &path, to: &path }; edits];
+        batch.edit_messages(rows.iter().copied(), &edits, &mut Vec::new())
     }
 
     fn text(batch: &Batch, row: usize) -> String {
@@ -163,6 +296,25 @@ mod tests {
         assert_eq!((whole.request(), whole.message(&whole.rows[0])), (None, Some(&b"one"[..])));
         whole.unpack();
         assert_eq!(text(&whole.unpacked(&whole.rows), 0), "one");
+    }
+
+    #[test]
+    fn messages_are_edited_where_they_can_be() {
+        let mut batch = batch_of("one same odd four");
+        assert!(!edited(&mut batch, &[0, 1, 2, 3], 1) && !edited(&mut batch, &[0], 3), "one is odd; keys are few");
+        assert!(edited(&mut batch, &[1], 1), "nothing in it changes");
+        assert_eq!((batch.request(), batch.rows[3].message()), (Some(&b"one same odd four"[..]), 13..17));
+        assert!(edited(&mut batch, &[0, 1, 3], 1));
+        assert!(batch.is_packed() && batch.request().is_none());
+        let texts: Vec<_> = batch.rows.iter().map(|row| batch.message(row).unwrap().to_vec()).collect();
+        assert_eq!(texts, [&b"one, longer"[..], b"same", b"odd", b"four, longer"]);
+        assert!(edited(&mut batch, &[0], 1) && !edited(&mut batch, &[0], 1), "there was room for two keys");
+        assert_eq!((batch.rows[3].time, batch.rows[3].start, batch.rows[3].end), (8, 13, 17));
+        let path = Path::key("text");
+        assert!(!batch.edit_messages(0..1, &[MessageEdit::Remove { path: &path }], &mut Vec::new()));
+        batch.unpack();
+        assert_eq!((text(&batch, 0), text(&batch, 3)), ("one, longer, longer".into(), "four, longer".into()));
+        assert!(!edited(&mut batch, &[0], 1), "there are no messages any more");
     }
 
     #[test]

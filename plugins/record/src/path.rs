@@ -196,6 +196,12 @@ impl Path {
         }
     }
 
+    /// The keys it leads through behind its root, unless there is an index among them.
+    pub fn keys(&self) -> Option<Vec<&str>> {
+        let parts = self.parts.iter();
+        parts.map(|part| if let Part::Key(key) = part { Some(key.as_str()) } else { None }).collect()
+    }
+
     /// Whether the paths are the same, however they are written.
     pub(crate) fn same_place(&self, other: &Path) -> bool {
         self.root == other.root && self.parts == other.parts

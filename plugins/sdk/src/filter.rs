@@ -12,6 +12,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+#[cfg(doc)]
+use suiro_record::Batch;
 use suiro_record::Row;
 
 use crate::flow::{Flow, Selection};
@@ -66,6 +68,12 @@ pub trait Filter: Send {
     /// Changes `flow` in place. Only records in `rows` may be touched. Records that leave by another road (another tag,
     /// say) go to [`FilterContext::emit`] with a fork of the custody.
     fn apply(&mut self, flow: &mut Flow, rows: &Selection, cx: &mut FilterContext);
+
+    /// Whether [`Filter::apply`] takes batches whose records are packed ([`Batch::is_packed`]), unpacking them itself where it
+    /// has to. With a condition (`when`) they are unpacked in any case.
+    fn takes_packed(&self) -> bool {
+        false
+    }
 
     /// When [`Filter::tick`] should be called, if ever.
     fn deadline(&self) -> Option<Instant> {

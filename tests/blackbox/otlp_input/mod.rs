@@ -1,5 +1,6 @@
 //! The input `otlp`, from outside: requests of all kinds, and what arrives of them.
 
+mod changed;
 mod client;
 mod hostile;
 mod pressure;

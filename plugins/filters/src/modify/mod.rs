@@ -17,7 +17,9 @@
 //! Where a change can't be made (a path through a list that is too short, a batch that is full, a time that is none) the
 //! record goes on as it was and is counted as `failed`.
 //!
-//! The work is done setting by setting over the whole batch, so that paths are resolved once per batch.
+//! The work is done setting by setting over the whole batch, so that paths are resolved once per batch. Where all of it is
+//! renaming, removing and setting attributes to fixed values, records nobody has looked into stay packed
+//! ([`Batch::edit_messages`]).
 
 mod digest;
 mod settings;
@@ -27,7 +29,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use suiro_record::{Batch, EditError, NewValue, Path, PathRoot, Value};
+use suiro_record::{Batch, EditError, MessageEdit, NewValue, Path, PathRoot, Value};
 use suiro_sdk::lang::Template;
 use suiro_sdk::time::{TimeFormat, epoch_int};
 use suiro_sdk::{Filter, FilterContext, Flow, Selection};
@@ -40,7 +42,12 @@ pub use self::settings::build;
 struct Modify {
     steps: Arc<[Step]>,
     time: TimeFormat,
+    /// Memory for edits of messages.
+    spare: Vec<u8>,
 }
+
+/// More memory than that is not kept for the next batch. Bytes.
+const MAX_SPARE: usize = 8 << 20;
 
 /// One change.
 #[derive(Debug)]
@@ -72,17 +79,41 @@ struct Failures(Vec<usize>);
 
 impl Filter for Modify {
     fn apply(&mut self, flow: &mut Flow, rows: &Selection, cx: &mut FilterContext) {
+        if flow.batch.is_packed() {
+            if self.edit_messages(&mut flow.batch, rows) {
+                return;
+            }
+            flow.batch.unpack();
+        }
         let mut failures = Failures::default();
         for step in &*self.steps {
             self.step(step, &mut flow.batch, rows, &mut failures);
         }
         cx.failed += failures.count();
     }
+
+    fn takes_packed(&self) -> bool {
+        self.steps.iter().all(|step| step.in_message().is_some())
+    }
 }
 
 // === impl Modify ===
 
 impl Modify {
+    fn new(steps: Vec<Step>) -> Self {
+        Modify { steps: steps.into(), time: TimeFormat::auto(), spare: Vec::new() }
+    }
+
+    /// Does all of it in the messages of a packed batch, if that can be done.
+    fn edit_messages(&mut self, batch: &mut Batch, rows: &Selection) -> bool {
+        let Some(edits) = self.steps.iter().map(Step::in_message).collect::<Option<Vec<_>>>() else { return false };
+        let done = batch.edit_messages(rows.iter(batch.rows.len()), &edits, &mut self.spare);
+        if self.spare.capacity() > MAX_SPARE {
+            self.spare = Vec::new();
+        }
+        done
+    }
+
     fn step(&self, step: &Step, batch: &mut Batch, rows: &Selection, failures: &mut Failures) {
         let len = batch.rows.len();
         match step {
@@ -190,6 +221,21 @@ impl Modify {
             return Ok(());
         }
         if rename { batch.rename(row, from, to) } else { batch.copy(row, from, to) }.map(drop)
+    }
+}
+
+// === impl Step ===
+
+impl Step {
+    /// The same as a change of a message, if there is one.
+    fn in_message(&self) -> Option<MessageEdit<'_>> {
+        match self {
+            Step::Rename { from, to } => Some(MessageEdit::Rename { from, to }),
+            Step::Set { path, value: Assign::Fixed(value) } => Some(MessageEdit::Set { path, value, replace: true }),
+            Step::Add { path, value: Assign::Fixed(value) } => Some(MessageEdit::Set { path, value, replace: false }),
+            Step::Remove { path } => Some(MessageEdit::Remove { path }),
+            Step::Copy { .. } | Step::Set { .. } | Step::Add { .. } | Step::Hash { .. } => None,
+        }
     }
 }
 

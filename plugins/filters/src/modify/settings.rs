@@ -3,7 +3,6 @@
 use suiro_record::{Path, PathRoot, Value as Tree};
 use suiro_sdk::lang::Template;
 use suiro_sdk::settings::{Data, Reported, Secret, Section, Value};
-use suiro_sdk::time::TimeFormat;
 use suiro_sdk::{FilterFactory, Stateless};
 
 use super::digest::Digest;
@@ -29,7 +28,7 @@ pub fn build(settings: &Section) -> Result<Box<dyn FilterFactory>, Reported> {
     }
     settings.finish()?;
     failed.map_or(Ok(()), Err)?;
-    Ok(Box::new(Stateless(Modify { steps: steps.into(), time: TimeFormat::auto() })))
+    Ok(Box::new(Stateless(Modify::new(steps))))
 }
 
 struct Reader<'s> {

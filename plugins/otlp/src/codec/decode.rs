@@ -5,8 +5,11 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use suiro_record::{Attributes, Batch, EditError, Row, Scope, Signal, Source, Value};
+use suiro_record::{
+    Attributes, Batch, EditError, MessageEdit, MessageEditor, Messages, Row, Scope, Signal, Source, Value,
+};
 
+use super::edit::Editor;
 use super::index::{Group, Index, Metric, Record};
 use super::record::{self, Decoder};
 use super::value::{attributes_of, int};
@@ -32,8 +35,12 @@ pub(super) fn decode(
     let mut index = Index::new(signal, &request)?;
     let groups = std::mem::take(&mut index.groups);
     let records = std::mem::take(&mut index.records);
-    if index.may_stay_packed(signal, &request) && !records.is_empty() {
-        let batch = pack(signal, request, source, &groups, &records, index.refused == 0, new_batch);
+    if let Some(keys_left) = index.may_stay_packed(signal, &request)
+        && !records.is_empty()
+    {
+        let mut batch = rows(&request, source, &groups, &records, new_batch);
+        *batch.heap_mut() = request;
+        batch.pack(if signal == Signal::Logs { &LOGS } else { &SPANS }, index.refused == 0, keys_left);
         return Ok(Decoded { batches: vec![batch], refused: index.refused, why: index.why });
     }
     let mut filling: Vec<Filling> = Vec::new();
@@ -79,17 +86,21 @@ pub(super) fn decode(
     Ok(Decoded { batches, refused: index.refused, why: index.why })
 }
 
-/// A batch of the records as they stand in the request.
-fn pack(
-    signal: Signal,
-    request: Vec<u8>,
+/// Messages of log records, or of spans.
+struct Packed(Signal);
+
+static LOGS: Packed = Packed(Signal::Logs);
+static SPANS: Packed = Packed(Signal::Traces);
+
+/// A batch whose rows are the records as they stand in the request.
+fn rows(
+    request: &[u8],
     source: &Arc<Source>,
     groups: &[Group],
     records: &[Record],
-    whole: bool,
     new_batch: &mut dyn FnMut(Arc<Scope>) -> Batch,
 ) -> Batch {
-    let mut scopes = groups.iter().map(|group| Arc::new(scope(&request, group, source)));
+    let mut scopes = groups.iter().map(|group| Arc::new(scope(request, group, source)));
     // There is a record, so there is a group.
     let first = scopes.next().unwrap_or_else(|| Arc::new(Scope::new(source.clone())));
     let mut batch = new_batch(first);
@@ -105,33 +116,33 @@ fn pack(
             batch.rows.push(row);
         }
     }
-    *batch.heap_mut() = request;
-    batch.pack(
-        match signal {
-            Signal::Logs => |batch| unpack(Signal::Logs, batch),
-            _ => |batch| unpack(Signal::Traces, batch),
-        },
-        whole,
-    );
     batch
 }
 
-/// Builds the records of a packed batch.
-fn unpack(signal: Signal, batch: &mut Batch) {
-    let mut request = std::mem::take(batch.heap_mut());
-    let mut rows = std::mem::take(&mut batch.rows);
-    let decoder = Decoder { request: &request, words: request.len(), shift: 0, signal };
-    for row in &mut rows {
-        // It was seen to that there is room.
-        let built = decoder.record(batch, row.message(), None);
-        debug_assert!(built.is_ok(), "{built:?}");
-        *row = row.with_values_of(built.unwrap_or_else(|_| Row::new(batch.new_object(), 0, 0, 0)));
+// === impl Packed ===
+
+impl Messages for Packed {
+    fn unpack(&self, batch: &mut Batch) {
+        let Packed(signal) = *self;
+        let mut request = std::mem::take(batch.heap_mut());
+        let mut rows = std::mem::take(&mut batch.rows);
+        let decoder = Decoder { request: &request, words: request.len(), shift: 0, signal };
+        for row in &mut rows {
+            // It was seen to that there is room.
+            let built = decoder.record(batch, row.message(), None);
+            debug_assert!(built.is_ok(), "{built:?}");
+            *row = row.with_values_of(built.unwrap_or_else(|_| Row::new(batch.new_object(), 0, 0, 0)));
+        }
+        if signal != Signal::Logs {
+            request.extend_from_slice(words::ALL.as_bytes());
+        }
+        *batch.heap_mut() = request;
+        batch.rows = rows;
     }
-    if signal != Signal::Logs {
-        request.extend_from_slice(words::ALL.as_bytes());
+
+    fn editor<'e>(&self, edits: &'e [MessageEdit<'e>]) -> Option<Box<dyn MessageEditor + 'e>> {
+        Editor::new(self.0, edits).map(|editor| Box::new(editor) as Box<dyn MessageEditor>)
     }
-    *batch.heap_mut() = request;
-    batch.rows = rows;
 }
 
 // === impl Filling ===

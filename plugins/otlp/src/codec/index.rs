@@ -177,13 +177,11 @@ impl Index {
     }
 
     /// Whether the records may stay packed: of each it is known when it is from, and a batch has room for all of their keys,
-    /// nodes and scopes.
-    pub(crate) fn may_stay_packed(&self, signal: Signal, request: &[u8]) -> bool {
-        signal != Signal::Metrics
-            && !self.odd
-            && self.members + WORDS <= MAX_KEYS
-            && self.groups.len() + WORDS <= usize::from(u16::MAX)
-            && request.len() <= MAX_PACKED
+    /// nodes and scopes. If so, for how many keys more.
+    pub(crate) fn may_stay_packed(&self, signal: Signal, request: &[u8]) -> Option<usize> {
+        let keys_left = MAX_KEYS.checked_sub(self.members + WORDS)?;
+        let fits = self.groups.len() + WORDS <= usize::from(u16::MAX) && request.len() <= MAX_PACKED;
+        (signal != Signal::Metrics && !self.odd && fits).then_some(keys_left)
     }
 
     /// Leaves out records that can't be read.

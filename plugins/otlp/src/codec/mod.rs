@@ -10,6 +10,7 @@ use suiro_record::{Batch, Row, Scope, Signal, Source};
 
 pub mod answer;
 mod decode;
+mod edit;
 mod encode;
 mod index;
 pub mod json;

@@ -1,6 +1,7 @@
 //! The codec against prost: any request, to records and back, in protobuf and JSON.
 
 mod arbitrary;
+mod edit;
 mod hostile;
 mod mapping;
 mod normal;

@@ -51,6 +51,12 @@ impl<'a> Fields<'a> {
         Fields { bytes: &bytes[..span.end.min(bytes.len())], pos: span.start }
     }
 
+    /// Behind the last field.
+    #[inline]
+    pub(crate) fn pos(&self) -> usize {
+        self.pos
+    }
+
     #[inline(always)]
     fn varint(&mut self) -> Option<u64> {
         match *self.bytes.get(self.pos..)? {
