@@ -40,7 +40,6 @@
 
 mod output;
 mod pack;
-mod point;
 mod series;
 mod settings;
 mod tags;

@@ -1,9 +1,9 @@
 //! From a delivery to bodies of requests.
 
 use suiro_sdk::lang::TemplatePrepared;
+use suiro_sdk::point::Point;
 use suiro_sdk::{Delivery, Reason, Verdict};
 
-use crate::point::Point;
 use crate::series::{self, Route, Shared};
 use crate::settings::Settings;
 use crate::tags;

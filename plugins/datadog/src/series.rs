@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::io::Write as _;
 
 use suiro_record::{Kind, NodeRef, write_json_str};
+use suiro_sdk::point::Point;
 use suiro_sdk::{Reason, Verdict};
 
-use crate::point::Point;
 use crate::tags;
 
 /// Where a record goes.
@@ -141,10 +141,7 @@ impl Items<'_> {
         {
             self.some(".avg", Type::Gauge, Some(sum / count));
         }
-        for quantile in point.quantiles.into_iter().flat_map(NodeRef::children) {
-            let member = |name| quantile.children().find(|node| node.key() == Some(name)).and_then(NodeRef::as_f64);
-            // One at 0 stands there without its number.
-            let at = member("quantile").unwrap_or_default();
+        for (at, value) in point.quantiles() {
             let name: Cow<'_, str> = if at <= 0.0 {
                 ".min".into()
             } else if at >= 1.0 {
@@ -155,7 +152,7 @@ impl Items<'_> {
                 // 0.57 * 100 is 56.99999999999999 to a float.
                 format!(".{}percentile", (at * 1e8).round() / 1e6).into()
             };
-            self.some(&name, Type::Gauge, Some(member("value").unwrap_or_default()));
+            self.some(&name, Type::Gauge, Some(value));
         }
     }
 

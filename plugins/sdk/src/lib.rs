@@ -29,6 +29,7 @@ pub mod ledger;
 pub mod metrics;
 pub mod output;
 pub mod parser;
+pub mod point;
 pub mod pool;
 pub mod registry;
 pub mod reroute;

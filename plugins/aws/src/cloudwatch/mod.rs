@@ -4,7 +4,6 @@ mod distribution;
 mod emf;
 pub mod logs;
 mod metrics;
-mod point;
 mod unit;
 
 /// Adds the plugins.

@@ -5,13 +5,13 @@ use std::io::Write as _;
 use hashbrown::HashMap;
 use suiro_record::write_json_str;
 use suiro_sdk::Verdict;
+use suiro_sdk::point::Point;
 
 use super::Settings;
 use super::identity::Identity;
 use super::translate::{Worth, translate};
 use crate::cloudwatch::metrics::head::MAX_DIMENSIONS;
 use crate::cloudwatch::metrics::verdict::{TOO_MANY_DIMENSIONS, malformed, refused};
-use crate::cloudwatch::point::Point;
 
 /// Metrics of a directive.
 const MAX_METRICS: usize = 100;

@@ -4,11 +4,11 @@
 
 use suiro_record::{Kind, NodeRef, Value};
 use suiro_sdk::Verdict;
+use suiro_sdk::point::Point;
 
 use super::Settings;
 use crate::cloudwatch::metrics::head::{MAX_DIMENSIONS, MAX_NAME, MAX_VALUE, chosen, legal};
 use crate::cloudwatch::metrics::verdict::{TOO_MANY_DIMENSIONS, malformed, refused};
-use crate::cloudwatch::point::Point;
 
 /// A metric's name and dimensions.
 #[derive(Debug)]

@@ -39,6 +39,7 @@ mod translate;
 mod tests;
 
 use suiro_sdk::lang::{Destination, Glob};
+use suiro_sdk::point::Point;
 use suiro_sdk::settings::{Reported, Section};
 use suiro_sdk::{Delivery, Reason, Verdict};
 
@@ -46,7 +47,6 @@ pub(crate) use self::document::Document;
 use self::document::Documents;
 use self::identity::Identity;
 use super::metrics::settings::{RESOURCE_DIMENSIONS, globs, namespace_check};
-use super::point::Point;
 
 /// The settings.
 #[derive(Clone, Debug)]

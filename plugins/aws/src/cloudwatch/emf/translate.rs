@@ -2,13 +2,13 @@
 
 use suiro_record::{Kind, NodeRef};
 use suiro_sdk::Verdict;
+use suiro_sdk::point::Point;
 
 use super::Settings;
 use crate::cloudwatch::distribution::{self, Bucket, Known, Values};
 use crate::cloudwatch::metrics::translate::{cumulative, explicit, exponential};
 use crate::cloudwatch::metrics::verdict::{NO_VALUE, NOT_FINITE, OUT_OF_RANGE, drop, malformed, refused};
 use crate::cloudwatch::metrics::{SMALLEST, is_in_range};
-use crate::cloudwatch::point::Point;
 use crate::cloudwatch::unit::{Counted, Unit};
 
 /// What a metric says at one time.

@@ -10,12 +10,12 @@ use std::fmt::Write as _;
 use suiro_record::{Kind, NodeRef, Value};
 use suiro_sdk::Verdict;
 use suiro_sdk::lang::Glob;
+use suiro_sdk::point::Point;
 use suiro_sdk::time::{SECOND, write_rfc3339};
 
 use super::datum::MARK;
 use super::verdict::{TOO_MANY_DIMENSIONS, malformed, refused};
 use super::{query, settings::Settings};
-use crate::cloudwatch::point::Point;
 use crate::cloudwatch::unit::Unit;
 
 /// Of a name, of a metric or a dimension, bytes.

@@ -10,6 +10,7 @@ use std::ops::Range;
 use hashbrown::HashTable;
 use suiro_record::{Batch, Row};
 use suiro_sdk::lang::DestinationPrepared;
+use suiro_sdk::point::Point;
 use suiro_sdk::time::SECOND;
 use suiro_sdk::{Delivery, Reason, Verdict};
 
@@ -19,7 +20,6 @@ use super::query;
 use super::settings::Settings;
 use super::translate::Translation;
 use super::verdict::{NO_VALUE, TOO_NEW, TOO_OLD, drop, refused};
-use crate::cloudwatch::point::Point;
 
 /// Bytes of a body before compression. CloudWatch says 1 MB, and not whether that is before or after it.
 pub(super) const MAX_BODY: usize = 1_000_000;

@@ -2,6 +2,7 @@
 
 use suiro_record::{Kind, NodeRef};
 use suiro_sdk::Verdict;
+use suiro_sdk::point::{Point, Side};
 
 use super::SMALLEST;
 use super::datum::{Datum, MAX_VALUES, Statistics, Worth};
@@ -9,7 +10,6 @@ use super::head::{Head, MAX_DIMENSIONS, MAX_NAME, Which};
 use super::settings::{Cumulative, Histograms, Settings, Summaries};
 use super::verdict::{CUMULATIVE, NO_VALUE, NOT_FINITE, OUT_OF_RANGE, TOO_MANY_DIMENSIONS, drop, malformed, refused};
 use crate::cloudwatch::distribution::{self, Bucket, Known, Values};
-use crate::cloudwatch::point::{Point, Side};
 use crate::cloudwatch::unit::{Counted, Unit};
 
 /// Buckets of a histogram; one with more is refused.
