@@ -97,9 +97,12 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
 
 fn build(release: bool, folder: &Path) -> Result<PathBuf, Error> {
     let mut command = cargo::cargo();
-    command.args(["build", "--quiet", "--package", "suiro", "--bin", "suiro", "--features", "killpoints"]);
+    command.args(["build", "--quiet", "--workspace", "--bin", "suiro", "--features", "suiro/killpoints"]);
     if release {
         command.arg("--release");
+    } else {
+        // With a test at its side the dependencies have the features of `cargo test --workspace`, which mostly ran before.
+        command.args(["--test", "blackbox"]);
     }
     let status = command.status().context("cargo build")?;
     if !status.success() {
