@@ -47,6 +47,17 @@ pub trait MessageEditor {
     /// Appends the message as it is with the changes made. `Some(false)`: nothing in it changes, and nothing was appended.
     /// `None`: in this one they can't be made, and what was appended is of no use.
     fn edit(&mut self, message: &[u8], out: &mut Vec<u8>) -> Option<bool>;
+
+    /// Appends the request in which the chosen of its messages are edited, and to `places` where each message stands in it.
+    /// `chosen` is asked for each by its number. Says what [`MessageEditor::edit`] says; then, too, what was appended is of
+    /// use only if something changed.
+    fn edit_request(
+        &mut self,
+        request: &[u8],
+        chosen: &mut dyn FnMut(usize) -> bool,
+        out: &mut Vec<u8>,
+        places: &mut Vec<Range<u32>>,
+    ) -> Option<bool>;
 }
 
 /// A change of records.
@@ -131,37 +142,56 @@ impl Batch {
         let Some(keys_left) = packed.keys_left.checked_sub(edits.len()) else { return false };
         let Some(mut editor) = packed.messages.editor(edits) else { return false };
         spare.clear();
-        let mut edited: Vec<(usize, Range<usize>)> = Vec::new();
-        for row in rows {
-            let from = spare.len();
-            match editor.edit(&self.heap[self.rows[row].message()], spare) {
-                Some(true) => edited.push((row, from..spare.len())),
-                Some(false) => {}
-                None => return false,
-            }
+        // Messages grow a little, and to grow a buffer while it fills is to copy it.
+        let room = self.heap.len() + self.heap.len() / 8;
+        if spare.capacity() < room {
+            *spare = Vec::with_capacity(room);
         }
-        if edited.is_empty() {
-            return true;
+        let mut rows = rows.into_iter().peekable();
+        let mut chosen = |row: usize| rows.next_if_eq(&row).is_some();
+        let mut places = Vec::with_capacity(self.rows.len());
+        let whole = packed.whole.filter(|rows| *rows == self.rows.len());
+        let edited = if whole.is_some() {
+            editor.edit_request(&self.heap, &mut chosen, spare, &mut places)
+        } else {
+            self.edit_each(&mut *editor, &mut chosen, spare, &mut places)
+        };
+        match edited {
+            None => return false,
+            Some(false) => return true,
+            Some(true) => {}
         }
-        let as_they_are = self.heap.len();
-        if spare.len().checked_add(as_they_are).is_none_or(|len| u32::try_from(len).is_err()) {
+        debug_assert_eq!(places.len(), self.rows.len(), "each message has its place");
+        if u32::try_from(spare.len()).is_err() || places.len() != self.rows.len() {
             return false;
         }
-        let mut edited = edited.into_iter().peekable();
-        for (at, row) in self.rows.iter_mut().enumerate() {
-            let message = match edited.next_if(|(edited, _)| *edited == at) {
-                Some((_, message)) => message,
-                None => {
-                    let from = spare.len();
-                    spare.extend_from_slice(&self.heap[row.message()]);
-                    from..spare.len()
-                }
-            };
-            (row.root, row.header) = (message.start as u32, message.end as u32);
+        for (row, place) in self.rows.iter_mut().zip(places) {
+            (row.root, row.header) = (place.start, place.end);
         }
         std::mem::swap(&mut self.heap, spare);
-        self.packed = Some(Packed { whole: None, keys_left, ..packed });
+        self.packed = Some(Packed { whole, keys_left, ..packed });
         true
+    }
+
+    /// As [`MessageEditor::edit_request`], of messages that are no request.
+    fn edit_each(
+        &self,
+        editor: &mut dyn MessageEditor,
+        chosen: &mut dyn FnMut(usize) -> bool,
+        out: &mut Vec<u8>,
+        places: &mut Vec<Range<u32>>,
+    ) -> Option<bool> {
+        let mut changed = false;
+        for (at, row) in self.rows.iter().enumerate() {
+            let (from, message) = (out.len() as u32, &self.heap[row.message()]);
+            if chosen(at) && editor.edit(message, out)? {
+                changed = true;
+            } else {
+                out.extend_from_slice(message);
+            }
+            places.push(from..out.len() as u32);
+        }
+        Some(changed)
     }
 
     /// A batch of nothing but these records of it, unpacked.
@@ -240,6 +270,30 @@ mod tests {
                 }
             }
         }
+
+        /// Words, a blank between.
+        fn edit_request(
+            &mut self,
+            request: &[u8],
+            chosen: &mut dyn FnMut(usize) -> bool,
+            out: &mut Vec<u8>,
+            places: &mut Vec<Range<u32>>,
+        ) -> Option<bool> {
+            let mut changed = false;
+            for (at, message) in request.split(|byte| *byte == b' ').enumerate() {
+                if at > 0 {
+                    out.push(b' ');
+                }
+                let from = out.len() as u32;
+                match chosen(at).then(|| self.edit(message, out)) {
+                    Some(None) => return None,
+                    Some(Some(true)) => changed = true,
+                    Some(Some(false)) | None => out.extend_from_slice(message),
+                }
+                places.push(from..out.len() as u32);
+            }
+            Some(changed)
+        }
     }
 
     fn batch() -> Batch {
@@ -304,16 +358,22 @@ mod tests {
         assert!(!edited(&mut batch, &[0, 1, 2, 3], 1) && !edited(&mut batch, &[0], 3), "one is odd; keys are few");
         assert!(edited(&mut batch, &[1], 1), "nothing in it changes");
         assert_eq!((batch.request(), batch.rows[3].message()), (Some(&b"one same odd four"[..]), 13..17));
+        let texts = |batch: &Batch| {
+            let text = |row| String::from_utf8(batch.message(row).unwrap().to_vec()).unwrap();
+            batch.rows.iter().map(text).collect::<Vec<_>>()
+        };
         assert!(edited(&mut batch, &[0, 1, 3], 1));
-        assert!(batch.is_packed() && batch.request().is_none());
-        let texts: Vec<_> = batch.rows.iter().map(|row| batch.message(row).unwrap().to_vec()).collect();
-        assert_eq!(texts, [&b"one, longer"[..], b"same", b"odd", b"four, longer"]);
+        assert_eq!(batch.request(), Some(&b"one, longer same odd four, longer"[..]), "it is a request still");
+        assert_eq!(texts(&batch), ["one, longer", "same", "odd", "four, longer"]);
+        batch.rows.remove(2);
         assert!(edited(&mut batch, &[0], 1) && !edited(&mut batch, &[0], 1), "there was room for two keys");
-        assert_eq!((batch.rows[3].time, batch.rows[3].start, batch.rows[3].end), (8, 13, 17));
+        assert!(batch.is_packed() && batch.request().is_none());
+        assert_eq!(texts(&batch), ["one, longer, longer", "same", "four, longer"]);
+        assert_eq!((batch.rows[2].time, batch.rows[2].start, batch.rows[2].end), (8, 13, 17));
         let path = Path::key("text");
         assert!(!batch.edit_messages(0..1, &[MessageEdit::Remove { path: &path }], &mut Vec::new()));
         batch.unpack();
-        assert_eq!((text(&batch, 0), text(&batch, 3)), ("one, longer, longer".into(), "four, longer".into()));
+        assert_eq!((text(&batch, 0), text(&batch, 2)), ("one, longer, longer".into(), "four, longer".into()));
         assert!(!edited(&mut batch, &[0], 1), "there are no messages any more");
     }
 

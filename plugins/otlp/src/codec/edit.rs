@@ -16,7 +16,7 @@ use suiro_sdk::varint::read_varint;
 
 use super::schema::WireType;
 use super::value::write_attributes;
-use super::wire::{Fields, Raw, close, open, put_len};
+use super::wire::{Fields, Open, Raw, close, open, put_len};
 
 /// Fields of a `KeyValue`, as they stand in nearly all of them: the key, then the value.
 const KEY: u8 = 1 << 3 | WireType::Len as u8;
@@ -93,6 +93,81 @@ impl MessageEditor for Editor<'_> {
         }
         Some(changed)
     }
+
+    /// Copies all but the records, and lengths.
+    fn edit_request(
+        &mut self,
+        request: &[u8],
+        chosen: &mut dyn FnMut(usize) -> bool,
+        out: &mut Vec<u8>,
+        places: &mut Vec<Range<u32>>,
+    ) -> Option<bool> {
+        let mut changed = false;
+        // Request { 1: Resource.. { 2: Scope.. { 2: record } } }
+        each_message(1, request, 0..request.len(), out, &mut |span, out| {
+            let (resource, in_resource) = (open(1, span.len(), out), places.len());
+            each_message(2, request, span, out, &mut |span, out| {
+                let (scope, in_scope) = (open(2, span.len(), out), places.len());
+                each_message(2, request, span, out, &mut |span, out| {
+                    let message = &request[span];
+                    let record = open(2, message.len(), out);
+                    if chosen(places.len()) && self.edit(message, out)? {
+                        changed = true;
+                    } else {
+                        out.extend_from_slice(message);
+                    }
+                    let len = close(record, out);
+                    places.push((out.len() - len) as u32..out.len() as u32);
+                    Some(())
+                })?;
+                close_around(scope, &mut places[in_scope..], out);
+                Some(())
+            })?;
+            close_around(resource, &mut places[in_resource..], out);
+            Some(())
+        })?;
+        Some(changed)
+    }
+}
+
+/// Ends a message in which there are `places`. They move with it where its length takes more or less room than expected.
+fn close_around(message: Open, places: &mut [Range<u32>], out: &mut Vec<u8>) {
+    let before = message.content();
+    let len = close(message, out);
+    let after = out.len() - len;
+    if after != before {
+        // Fewer or more bytes of length: at most ten.
+        let moved = |at: u32| at.wrapping_add(after as u32).wrapping_sub(before as u32);
+        places.iter_mut().for_each(|place| *place = moved(place.start)..moved(place.end));
+    }
+}
+
+/// Writes the message at a place.
+type Write<'w> = dyn FnMut(Range<usize>, &mut Vec<u8>) -> Option<()> + 'w;
+
+/// Has each message in the field `number` written by `write`, and copies the fields between them.
+fn each_message(
+    number: u32,
+    request: &[u8],
+    span: Range<usize>,
+    out: &mut Vec<u8>,
+    write: &mut Write<'_>,
+) -> Option<()> {
+    let (mut copied, mut before) = (span.start, span.start);
+    let end = span.end;
+    let mut fields = Fields::new(request, span);
+    while let Some(field) = fields.next() {
+        if let Raw::Len(message) = field.value
+            && field.number == number
+        {
+            out.extend_from_slice(&request[copied..before]);
+            copied = message.end;
+            write(message, out)?;
+        }
+        before = fields.pos();
+    }
+    out.extend_from_slice(&request[copied..end]);
+    Some(())
 }
 
 // === impl Edit ===
@@ -194,28 +269,50 @@ fn one_key(signal: Signal, path: &Path) -> Option<&str> {
 /// The attributes of these keys. `None` if one is there twice, or something is under a key of `above`, or there is an
 /// attribute that is not a key and then a value.
 fn find<const N: usize>(number: u32, message: &[u8], keys: [&str; N], above: &[String]) -> Option<[Option<Found>; N]> {
+    let tag = (number << 3) as u8 | WireType::Len as u8;
     let mut found = [const { None }; N];
-    let mut fields = Fields::new(message, 0..message.len());
-    let mut start = 0;
-    while let Some(field) = fields.next() {
-        let field_start = std::mem::replace(&mut start, fields.pos());
-        let Raw::Len(span) = field.value else { continue };
-        if field.number != number {
+    let mut at = 0;
+    while let Some(&first) = message.get(at) {
+        let start = at;
+        if first != tag {
+            let mut fields = Fields::new(message, at..message.len());
+            // An attribute has another tag only if that is longer than it has to be.
+            if fields.next()?.number == number {
+                return None;
+            }
+            at = fields.pos();
             continue;
         }
-        let key = key_of(&message[span.clone()])?;
+        let (len, head) = len_of(message.get(at + 1..)?)?;
+        let content = at + 1 + head;
+        at = content + len;
+        let key = key_of(message.get(content..at)?)?;
         if above.iter().any(|above| above.as_bytes() == key) {
             return None;
         }
-        if let Some(at) = keys.iter().position(|wanted| wanted.as_bytes() == key) {
-            let value = span.start + 2 + key.len()..span.end;
-            let one = Found { field: field_start..span.end, value };
-            if found[at].replace(one).is_some() {
-                return None;
+        for (wanted, found) in keys.iter().zip(&mut found) {
+            if wanted.as_bytes() == key {
+                let one = Found { field: start..at, value: content + 2 + key.len()..at };
+                if found.replace(one).is_some() {
+                    return None;
+                }
             }
         }
     }
     Some(found)
+}
+
+/// A length, and how many bytes it takes.
+#[inline]
+fn len_of(bytes: &[u8]) -> Option<(usize, usize)> {
+    match *bytes {
+        [len @ 0..0x80, ..] => Some((len.into(), 1)),
+        [low, high @ 0..0x80, ..] => Some((usize::from(low & 0x7f) | usize::from(high) << 7, 2)),
+        _ => {
+            let (len, head) = read_varint(bytes).ok()?;
+            Some((usize::try_from(len).ok().filter(|len| *len <= u32::MAX as usize)?, head))
+        }
+    }
 }
 
 /// The key of an attribute that is a key of up to 127 bytes, then a value, and nothing more.
@@ -224,11 +321,8 @@ fn key_of(attribute: &[u8]) -> Option<&[u8]> {
     let (&[KEY, len @ 0..0x80], rest) = attribute.split_first_chunk()? else { return None };
     let (key, value) = rest.split_at_checked(len.into())?;
     let (&VALUE, value) = value.split_first()? else { return None };
-    let (len, head) = match *value {
-        [len @ 0..0x80, ..] => (len.into(), 1),
-        _ => read_varint(value).ok()?,
-    };
-    (value.len() as u64 == len + head as u64).then_some(key)
+    let (len, head) = len_of(value)?;
+    (value.len() == len + head).then_some(key)
 }
 
 fn copy_but(message: &[u8], field: &Range<usize>, out: &mut Vec<u8>) {

@@ -280,6 +280,15 @@ pub(crate) struct Open {
     at: usize,
 }
 
+// === impl Open ===
+
+impl Open {
+    /// Where its content begins until it is closed.
+    pub(crate) fn content(&self) -> usize {
+        self.at
+    }
+}
+
 /// Begins field `number`, a message of about `expected` bytes.
 #[inline]
 pub(crate) fn open(number: u32, expected: usize, out: &mut Vec<u8>) -> Open {

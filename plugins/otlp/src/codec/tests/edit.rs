@@ -110,10 +110,11 @@ fn compare<M: Message + Default + std::fmt::Debug>(
         assert_eq!(places(&packed), places(&unpacked));
         // As they are sent, and as whoever looks into them has them.
         let sent = written(signal, std::slice::from_ref(&packed));
+        let request = packed.request().map(<[u8]>::to_vec);
         packed.unpack();
         assert_eq!(read(&packed), read(&unpacked), "{changes:?}");
         assert_eq!(written(signal, std::slice::from_ref(&packed)), sent);
-        for again in batches(signal, &sent).unwrap() {
+        for again in [Some(sent), request].into_iter().flatten().flat_map(|sent| batches(signal, &sent).unwrap()) {
             assert_eq!(read(&again), read(&unpacked), "{changes:?}");
         }
     }
