@@ -15,7 +15,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let statuses = [200, 201, 301, 400, 401, 403, 404, 408, 413, 429, 500, 503];
     let status = StatusCode::from_u16(statuses[usize::from(status) % statuses.len()]).expect("a status");
     let mut headers = HeaderMap::new();
-    let name = ["x-amzn-errortype", "date", "content-type", "x-amzn-query-error"].get(usize::from(header));
+    let name = ["x-amzn-errortype", "date", "content-type", "x-amzn-error-message"].get(usize::from(header));
     let (value, body) = rest.split_at(rest.len().min(name.map_or(0, |_| 40)));
     if let (Some(name), Ok(value)) = (name, HeaderValue::from_bytes(value)) {
         headers.insert(HeaderName::from_static(name), value);

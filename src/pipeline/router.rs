@@ -153,7 +153,7 @@ impl Router {
             if !self.routes[at].takes_packed {
                 batch.unpack();
             }
-            let part = Part { batch: self.pool.share(batch), rows: Rows::All, custody };
+            let part = Part { batch: self.pool.share(self.fitted(batch)), rows: Rows::All, custody };
             self.push(at, part, blocked);
         }
     }

@@ -75,7 +75,7 @@ pub struct Batch {
 }
 
 /// A batch is closed when its heap reaches this, long before offsets run out.
-const MAX_HEAP: usize = 1 << 30;
+pub(crate) const MAX_HEAP: usize = 1 << 30;
 
 /// Nodes a batch can address.
 const MAX_NODES: usize = u32::MAX as usize;

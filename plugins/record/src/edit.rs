@@ -144,7 +144,14 @@ impl Batch {
                 let found = if map == 0 { None } else { self.keys.find(header.name()) };
                 match found {
                     Some(key) if path.path.parts.is_empty() => self.unlink_all_but(map, key, keep),
-                    Some(key) => self.child(map, key).is_some_and(|id| self.remove_in(id, path, 0, keep)),
+                    Some(key) => {
+                        let changed = self.child(map, key).is_some_and(|id| self.remove_in(id, path, 0, keep));
+                        if changed {
+                            // Or the header would go on standing for the message it came in.
+                            self.make_dirty(map);
+                        }
+                        changed
+                    }
                     None => false,
                 }
             }

@@ -14,11 +14,12 @@
 //!   and origins are what they will be.
 //! - The reader has checked the messages: unpacking can't fail. It sees to it that keys and nodes will not run out, and
 //!   says how many keys more there is room for.
-//! - A message that was edited says what the record would say had it been unpacked and edited.
+//! - A message that was edited says what the record would say had it been unpacked, edited and written. Looked into, its
+//!   fields may stand in another order, and a time of observation that would be that of reading is among them.
 
 use std::ops::Range;
 
-use crate::batch::{Batch, RootId, Row};
+use crate::batch::{Batch, MAX_HEAP, RootId, Row, TimeKind};
 use crate::path::Path;
 use crate::value::Value;
 
@@ -44,17 +45,18 @@ pub trait Messages: Sync {
 
 /// Changes messages.
 pub trait MessageEditor {
-    /// Appends the message as it is with the changes made. `Some(false)`: nothing in it changes, and nothing was appended.
-    /// `None`: in this one they can't be made, and what was appended is of no use.
-    fn edit(&mut self, message: &[u8], out: &mut Vec<u8>) -> Option<bool>;
+    /// Appends the message as it is with the changes made. `read_at`: when it was read, which a changed record says where
+    /// the format has a place for it. `Some(false)`: nothing in it changes, and nothing was appended. `None`: in this one
+    /// they can't be made, and what was appended is of no use.
+    fn edit(&mut self, message: &[u8], read_at: i64, out: &mut Vec<u8>) -> Option<bool>;
 
     /// Appends the request in which the chosen of its messages are edited, and to `places` where each message stands in it.
-    /// `chosen` is asked for each by its number. Says what [`MessageEditor::edit`] says; then, too, what was appended is of
-    /// use only if something changed.
+    /// `chosen` is asked for each by its number, and says when it was read if it is to be edited. Says what
+    /// [`MessageEditor::edit`] says; then, too, what was appended is of use only if something changed.
     fn edit_request(
         &mut self,
         request: &[u8],
-        chosen: &mut dyn FnMut(usize) -> bool,
+        chosen: &mut dyn FnMut(usize) -> Option<i64>,
         out: &mut Vec<u8>,
         places: &mut Vec<Range<u32>>,
     ) -> Option<bool>;
@@ -148,7 +150,13 @@ impl Batch {
             *spare = Vec::with_capacity(room);
         }
         let mut rows = rows.into_iter().peekable();
-        let mut chosen = |row: usize| rows.next_if_eq(&row).is_some();
+        let mut chosen = |row: usize| {
+            rows.next_if_eq(&row)?;
+            Some(match self.rows[row].time_kind {
+                TimeKind::Own => self.read_at,
+                TimeKind::Read => self.rows[row].time,
+            })
+        };
         let mut places = Vec::with_capacity(self.rows.len());
         let whole = packed.whole.filter(|rows| *rows == self.rows.len());
         let edited = if whole.is_some() {
@@ -162,7 +170,7 @@ impl Batch {
             Some(true) => {}
         }
         debug_assert_eq!(places.len(), self.rows.len(), "each message has its place");
-        if u32::try_from(spare.len()).is_err() || places.len() != self.rows.len() {
+        if spare.len() > MAX_HEAP || places.len() != self.rows.len() {
             return false;
         }
         for (row, place) in self.rows.iter_mut().zip(places) {
@@ -177,17 +185,16 @@ impl Batch {
     fn edit_each(
         &self,
         editor: &mut dyn MessageEditor,
-        chosen: &mut dyn FnMut(usize) -> bool,
+        chosen: &mut dyn FnMut(usize) -> Option<i64>,
         out: &mut Vec<u8>,
         places: &mut Vec<Range<u32>>,
     ) -> Option<bool> {
         let mut changed = false;
         for (at, row) in self.rows.iter().enumerate() {
             let (from, message) = (out.len() as u32, &self.heap[row.message()]);
-            if chosen(at) && editor.edit(message, out)? {
-                changed = true;
-            } else {
-                out.extend_from_slice(message);
+            match chosen(at) {
+                Some(read_at) if editor.edit(message, read_at, out)? => changed = true,
+                _ => out.extend_from_slice(message),
             }
             places.push(from..out.len() as u32);
         }
@@ -212,7 +219,7 @@ impl Batch {
         few
     }
 
-    /// The message a record came as, if nobody has changed anything of it since.
+    /// The message of a record, if it says all that the record does: it came as that, or was edited as that.
     pub fn message(&self, row: &Row) -> Option<&[u8]> {
         if self.is_packed() {
             return self.heap.get(row.message());
@@ -223,7 +230,7 @@ impl Batch {
         same.then_some(message)
     }
 
-    /// The request all records of the batch came in, and nothing but they: nobody has looked into it.
+    /// The request that all records of the batch are in, and nothing but they: nobody has looked into it.
     pub fn request(&self) -> Option<&[u8]> {
         (self.packed?.whole? == self.rows.len()).then_some(&self.heap)
     }
@@ -259,7 +266,7 @@ mod tests {
     }
 
     impl MessageEditor for Longer {
-        fn edit(&mut self, message: &[u8], out: &mut Vec<u8>) -> Option<bool> {
+        fn edit(&mut self, message: &[u8], _: i64, out: &mut Vec<u8>) -> Option<bool> {
             match message {
                 b"odd" => None,
                 b"same" => Some(false),
@@ -275,7 +282,7 @@ mod tests {
         fn edit_request(
             &mut self,
             request: &[u8],
-            chosen: &mut dyn FnMut(usize) -> bool,
+            chosen: &mut dyn FnMut(usize) -> Option<i64>,
             out: &mut Vec<u8>,
             places: &mut Vec<Range<u32>>,
         ) -> Option<bool> {
@@ -285,7 +292,7 @@ mod tests {
                     out.push(b' ');
                 }
                 let from = out.len() as u32;
-                match chosen(at).then(|| self.edit(message, out)) {
+                match chosen(at).map(|read_at| self.edit(message, read_at, out)) {
                     Some(None) => return None,
                     Some(Some(true)) => changed = true,
                     Some(Some(false)) | None => out.extend_from_slice(message),

@@ -1,6 +1,6 @@
 //! Finding where strings and numbers end, many bytes at a time.
 //!
-//! The only `unsafe` of the project. Strings are most of a log record, and most are shorter than a call into a general
+//! The only `unsafe` on the way of a record. Strings are most of a log record, and most are shorter than a call into a general
 //! search routine is worth; see `benches/batch.rs` (`parse`), where this is about a fifth of the parser's time.
 #![allow(unsafe_code)]
 

@@ -1,6 +1,7 @@
 //! A metric point as outputs read it: the fields of `docs/signals.md`, each as its record has it.
 //!
-//! Lists and maps are not copied. What is of another type than its field's is as if it were absent.
+//! Lists and maps are not copied. A text, a number or a boolean of another type than its field's is as if it were absent, and
+//! so are `attributes` and `values`; whoever looks into another list or map finds what is there.
 
 use std::borrow::Cow;
 

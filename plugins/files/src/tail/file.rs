@@ -206,6 +206,7 @@ impl TailFile {
         self.number = old.number;
         self.born = old.born;
         self.limit = old.limit;
+        self.clock = old.clock;
         Some(old)
     }
 

@@ -47,7 +47,7 @@ struct Modify {
 }
 
 /// More memory than that is not kept for the next batch. Bytes.
-const MAX_SPARE: usize = 8 << 20;
+const MAX_SPARE: usize = 4 << 20;
 
 /// One change.
 #[derive(Debug)]

@@ -4,9 +4,10 @@
 //! it makes of the unpacked record's, order included:
 //!
 //! - a new attribute is the last one, one that is replaced keeps its place;
+//! - a log that says nothing of when it was observed says that it was when it was read;
 //! - what a path of several keys may name is looked for under the keys joined by dots. Where the first of them are an
-//!   attribute, there may be something in it: that, an attribute that is there twice, and one without a value are left to
-//!   the unpacked record.
+//!   attribute, there may be something in it: that, an attribute that is there twice, one without a value, and the only
+//!   one being removed (an empty map is left of it) are left to the unpacked record.
 
 use std::ops::Range;
 
@@ -16,11 +17,18 @@ use suiro_sdk::varint::read_varint;
 
 use super::schema::WireType;
 use super::value::write_attributes;
-use super::wire::{Fields, Open, Raw, close, open, put_len};
+use super::wire::{Fields, Open, Raw, close, open, put_fixed64, put_len};
 
 /// Fields of a `KeyValue`, as they stand in nearly all of them: the key, then the value.
 const KEY: u8 = 1 << 3 | WireType::Len as u8;
 const VALUE: u8 = 2 << 3 | WireType::Len as u8;
+
+/// `LogRecord.observed_time_unix_nano`
+const OBSERVED: u32 = 11;
+
+/// The fields attributes stand in.
+const LOG_ATTRIBUTES: u32 = 6;
+const SPAN_ATTRIBUTES: u32 = 9;
 
 /// Makes some changes, in their order.
 pub(super) struct Editor<'e> {
@@ -68,28 +76,33 @@ struct Found {
 
 impl<'e> Editor<'e> {
     pub(super) fn new(signal: Signal, edits: &'e [MessageEdit<'e>]) -> Option<Self> {
-        let number = if signal == Signal::Logs { 6 } else { 9 };
+        let number = if signal == Signal::Logs { LOG_ATTRIBUTES } else { SPAN_ATTRIBUTES };
         let edits = edits.iter().map(|edit| Edit::new(signal, number, edit)).collect::<Option<_>>()?;
         Some(Editor { number, edits, before: Vec::new(), after: Vec::new() })
     }
 }
 
 impl MessageEditor for Editor<'_> {
-    fn edit(&mut self, message: &[u8], out: &mut Vec<u8>) -> Option<bool> {
+    fn edit(&mut self, message: &[u8], read_at: i64, out: &mut Vec<u8>) -> Option<bool> {
         let Editor { number, edits, before, after } = self;
-        if let [edit] = edits.as_slice() {
-            return edit.make(*number, message, out);
-        }
         let mut changed = false;
-        for edit in edits.iter() {
-            after.clear();
-            if edit.make(*number, if changed { before } else { message }, after)? {
-                changed = true;
-                std::mem::swap(before, after);
+        let mut is_observed = *number != LOG_ATTRIBUTES;
+        if let [edit] = edits.as_slice() {
+            changed = edit.make(*number, message, &mut is_observed, out)?;
+        } else {
+            for edit in edits.iter() {
+                after.clear();
+                if edit.make(*number, if changed { before } else { message }, &mut is_observed, after)? {
+                    changed = true;
+                    std::mem::swap(before, after);
+                }
+            }
+            if changed {
+                out.extend_from_slice(before);
             }
         }
-        if changed {
-            out.extend_from_slice(before);
+        if changed && !is_observed {
+            put_fixed64(OBSERVED, read_at.cast_unsigned(), out);
         }
         Some(changed)
     }
@@ -98,7 +111,7 @@ impl MessageEditor for Editor<'_> {
     fn edit_request(
         &mut self,
         request: &[u8],
-        chosen: &mut dyn FnMut(usize) -> bool,
+        chosen: &mut dyn FnMut(usize) -> Option<i64>,
         out: &mut Vec<u8>,
         places: &mut Vec<Range<u32>>,
     ) -> Option<bool> {
@@ -111,10 +124,9 @@ impl MessageEditor for Editor<'_> {
                 each_message(2, request, span, out, &mut |span, out| {
                     let message = &request[span];
                     let record = open(2, message.len(), out);
-                    if chosen(places.len()) && self.edit(message, out)? {
-                        changed = true;
-                    } else {
-                        out.extend_from_slice(message);
+                    match chosen(places.len()) {
+                        Some(read_at) if self.edit(message, read_at, out)? => changed = true,
+                        _ => out.extend_from_slice(message),
                     }
                     let len = close(record, out);
                     places.push((out.len() - len) as u32..out.len() as u32);
@@ -191,11 +203,13 @@ impl<'e> Edit<'e> {
         })
     }
 
-    /// As [`MessageEditor::edit`].
-    fn make(&self, number: u32, message: &[u8], out: &mut Vec<u8>) -> Option<bool> {
+    /// As [`MessageEditor::edit`]. `is_observed` becomes true where a log says when it was observed.
+    fn make(&self, number: u32, message: &[u8], is_observed: &mut bool, out: &mut Vec<u8>) -> Option<bool> {
         match self {
             Edit::Rename { from, to } => {
-                let [source, target] = find(number, message, [&from.key, to], &from.above)?;
+                let Seen { found: [source, target], observed, .. } =
+                    find(number, message, [&from.key, to], &from.above)?;
+                *is_observed |= observed;
                 let Some(source) = source else { return Some(false) };
                 let value = &message[source.value];
                 match target {
@@ -218,7 +232,8 @@ impl<'e> Edit<'e> {
                 }
             }
             Edit::Set { key, attribute, replace } => {
-                let [found] = find(number, message, [key], &[])?;
+                let Seen { found: [found], observed, .. } = find(number, message, [key], &[])?;
+                *is_observed |= observed;
                 let place = match found {
                     Some(_) if !replace => return Some(false),
                     Some(Found { field, .. }) => field,
@@ -229,8 +244,12 @@ impl<'e> Edit<'e> {
                 out.extend_from_slice(&message[place.end..]);
             }
             Edit::Remove { name } => {
-                let [found] = find(number, message, [&name.key], &name.above)?;
+                let Seen { found: [found], observed, others } = find(number, message, [&name.key], &name.above)?;
+                *is_observed |= observed;
                 let Some(Found { field, .. }) = found else { return Some(false) };
+                if !others {
+                    return None;
+                }
                 copy_but(message, &field, out);
             }
         }
@@ -266,20 +285,32 @@ fn one_key(signal: Signal, path: &Path) -> Option<&str> {
     }
 }
 
-/// The attributes of these keys. `None` if one is there twice, or something is under a key of `above`, or there is an
+/// What was seen of a message.
+struct Seen<const N: usize> {
+    found: [Option<Found>; N],
+    /// There are attributes of other keys.
+    others: bool,
+    /// There is a time other than 0 in the field [`OBSERVED`].
+    observed: bool,
+}
+
+/// Looks for the attributes of these keys. `None` if one is there twice, or something is under a key of `above`, or there is an
 /// attribute that is not a key and then a value.
-fn find<const N: usize>(number: u32, message: &[u8], keys: [&str; N], above: &[String]) -> Option<[Option<Found>; N]> {
+fn find<const N: usize>(number: u32, message: &[u8], keys: [&str; N], above: &[String]) -> Option<Seen<N>> {
     let tag = (number << 3) as u8 | WireType::Len as u8;
     let mut found = [const { None }; N];
+    let (mut others, mut observed) = (false, false);
     let mut at = 0;
     while let Some(&first) = message.get(at) {
         let start = at;
         if first != tag {
             let mut fields = Fields::new(message, at..message.len());
             // An attribute has another tag only if that is longer than it has to be.
-            if fields.next()?.number == number {
+            let field = fields.next()?;
+            if field.number == number {
                 return None;
             }
+            observed |= field.number == OBSERVED && matches!(field.value, Raw::Fixed64(1..));
             at = fields.pos();
             continue;
         }
@@ -290,16 +321,19 @@ fn find<const N: usize>(number: u32, message: &[u8], keys: [&str; N], above: &[S
         if above.iter().any(|above| above.as_bytes() == key) {
             return None;
         }
+        let mut is_other = true;
         for (wanted, found) in keys.iter().zip(&mut found) {
             if wanted.as_bytes() == key {
+                is_other = false;
                 let one = Found { field: start..at, value: content + 2 + key.len()..at };
                 if found.replace(one).is_some() {
                     return None;
                 }
             }
         }
+        others |= is_other;
     }
-    Some(found)
+    Some(Seen { found, others, observed })
 }
 
 /// A length, and how many bytes it takes.

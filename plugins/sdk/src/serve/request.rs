@@ -126,7 +126,9 @@ impl Request {
         }
         let announced = announced.map(|length| usize::try_from(length).unwrap_or(limit));
         let mut body = self.terms.begin(announced.unwrap_or(FIRST).min(limit)).await?;
-        body.bytes.reserve_exact(announced.unwrap_or(0).min(AHEAD));
+        let length = announced.unwrap_or(0);
+        // An eighth more: a filter that makes messages a little longer uses the memory again.
+        body.bytes.reserve_exact((length + length / 8).min(AHEAD));
         let mut pace = self.pace();
         while let Some(data) = self.next(&mut pace).await? {
             if body.bytes.len() + data.len() > limit {

@@ -2,25 +2,28 @@
 //!
 //! Records without a time of their own are a nanosecond a byte apart. A source that is read faster than that would have its
 //! next piece begin before the last one ended, and a store that sorts by time would mix their lines. So each piece is read
-//! later than the last record of the piece before. How far that runs ahead of the system's clock is bounded.
+//! later than the last record of the piece before, and so runs ahead of the system's clock for as long as that goes on. Ten
+//! seconds of it are too much to be true: so is a clock that was set back, which is followed at once.
 
 use super::{SECOND, now};
 
-/// By so much a source may be read ahead of time. Beyond, the system's clock was set back, and is right.
-const AHEAD: i64 = SECOND;
+/// By so much a source may be read ahead of time.
+const AHEAD: i64 = 10 * SECOND;
 
 /// The clock of one source. Nanoseconds since the epoch.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ReadingClock {
     /// Behind the last record.
     until: i64,
+    /// What the system's clock said last.
+    seen: i64,
 }
 
 // === impl ReadingClock ===
 
 impl ReadingClock {
     /// The time of the piece that is read now.
-    pub fn now(&self) -> i64 {
+    pub fn now(&mut self) -> i64 {
         self.at(now())
     }
 
@@ -29,8 +32,10 @@ impl ReadingClock {
         self.until = at.saturating_add_unsigned(bytes);
     }
 
-    fn at(&self, now: i64) -> i64 {
-        if self.until.saturating_sub(now) > AHEAD { now } else { now.max(self.until) }
+    fn at(&mut self, now: i64) -> i64 {
+        let was_set_back = now < self.seen;
+        self.seen = now;
+        if was_set_back || self.until.saturating_sub(now) > AHEAD { now } else { now.max(self.until) }
     }
 }
 
@@ -50,8 +55,14 @@ mod tests {
     #[test]
     fn a_clock_that_was_set_back_is_followed() {
         let mut clock = ReadingClock::default();
-        clock.note(10 * SECOND, 5);
-        assert_eq!(clock.at(9 * SECOND + 5), 10 * SECOND + 5);
-        assert_eq!(clock.at(9 * SECOND + 4), 9 * SECOND + 4);
+        assert_eq!(clock.at(20 * SECOND), 20 * SECOND);
+        clock.note(20 * SECOND, 5 * SECOND as u64);
+        assert_eq!(clock.at(20 * SECOND), 25 * SECOND);
+        assert_eq!(clock.at(19 * SECOND), 19 * SECOND);
+        assert_eq!(clock.at(19 * SECOND), 25 * SECOND, "the next piece goes behind what was read before");
+        // What a journal says of a day when the clock was wrong.
+        let mut clock = ReadingClock::default();
+        clock.note(1000 * SECOND, 5);
+        assert_eq!(clock.at(100 * SECOND), 100 * SECOND);
     }
 }

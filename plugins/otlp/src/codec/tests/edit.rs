@@ -80,6 +80,24 @@ fn change(signal: Signal) -> impl Strategy<Value = Change> {
     })
 }
 
+/// Bodies and headers as JSON, in whatever order. An edited message says that it was observed when it was read; an unpacked
+/// record leaves it to whoever asks.
+fn shown(batch: &Batch) -> Vec<serde_json::Value> {
+    let value = |node: suiro_record::NodeRef<'_>| {
+        let mut json = Vec::new();
+        node.write_json(&mut json);
+        let mut value: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        let when_read =
+            |time: &serde_json::Value| time.as_i64().is_some_and(|at| (0..100_000).contains(&(at - READ_AT)));
+        if value.get("observed_time").is_some_and(when_read) {
+            value.as_object_mut().unwrap().remove("observed_time");
+        }
+        value
+    };
+    let rows = batch.rows.iter();
+    rows.flat_map(|row| [Some(value(batch.body(row.root()))), batch.header(row).map(value)]).flatten().collect()
+}
+
 /// Edits packed and unpacked, of each other row. Says in how many batches it was done in messages.
 fn compare<M: Message + Default + std::fmt::Debug>(
     signal: Signal,
@@ -106,13 +124,20 @@ fn compare<M: Message + Default + std::fmt::Debug>(
             normal(&mut message, true);
             (format!("{message:?}"), message.encode_to_vec())
         };
+        let exactly = |sent: &[u8]| {
+            let mut message = M::decode(sent).unwrap();
+            normal(&mut message, false);
+            (format!("{message:?}"), message.encode_to_vec())
+        };
         let places = |batch: &Batch| batch.rows.iter().map(|row| (row.time, row.start, row.end)).collect::<Vec<_>>();
         assert_eq!(places(&packed), places(&unpacked));
         // As they are sent, and as whoever looks into them has them.
         let sent = written(signal, std::slice::from_ref(&packed));
         let request = packed.request().map(<[u8]>::to_vec);
+        assert_eq!(exactly(&sent), exactly(&written(signal, std::slice::from_ref(&unpacked))), "{changes:?}");
         packed.unpack();
         assert_eq!(read(&packed), read(&unpacked), "{changes:?}");
+        assert_eq!(shown(&packed), shown(&unpacked), "{changes:?}");
         assert_eq!(written(signal, std::slice::from_ref(&packed)), sent);
         for again in [Some(sent), request].into_iter().flatten().flat_map(|sent| batches(signal, &sent).unwrap()) {
             assert_eq!(read(&again), read(&unpacked), "{changes:?}");
@@ -224,6 +249,59 @@ fn what_is_done_in_messages_and_what_is_not() {
     }
     assert_eq!(edited(&[("a", Some(1)), ("a", Some(2))], &[rename("a", "z")]), None);
     assert_eq!(edited(&[("a", Some(1)), ("b", None)], &[rename("a", "z")]), None);
+    assert_eq!(edited(&[("a", Some(1))], &[remove("a")]), None, "an empty map is left");
+    assert_eq!(edited(&[], &[set("a", true)]), pairs(&[("a", 9)]));
     let long = "k".repeat(128);
     assert_eq!(edited(&[("a", Some(1)), (&long, Some(2))], &[rename("a", "z")]), None);
+}
+
+#[test]
+fn lengths_that_take_more_bytes_than_before() {
+    let changes = [Change::Set(at("z"), Value::Str("x".repeat(40)), true)];
+    // Around the lengths of two and of three bytes, for the record and for what is around it.
+    for len in (60..130).chain((16_383 - 150)..16_400) {
+        let key = "k".repeat(100);
+        let mut request = ExportLogsServiceRequest::decode(&*request(&[(&key, Some(1))])).unwrap();
+        let body = Some(AnyValue { value: Some(any_value::Value::StringValue("b".repeat(len))) });
+        let logs = &mut request.resource_logs[0].scope_logs[0].log_records;
+        logs.truncate(1);
+        logs[0].body = body;
+        let done = compare::<ExportLogsServiceRequest>(Signal::Logs, &request.encode_to_vec(), &changes, normal::logs);
+        assert_eq!(done, 1);
+    }
+}
+
+/// A request of which a record was refused is none any more; it can be edited all the same, and again.
+#[test]
+fn one_edit_after_another_of_what_is_no_request() {
+    let mut request = ExportLogsServiceRequest::decode(&*request(&[("a", Some(1)), ("b", Some(2))])).unwrap();
+    request.resource_logs[0].scope_logs[0].log_records[1].span_id = vec![1];
+    for refused in [true, false] {
+        if !refused {
+            request.resource_logs[0].scope_logs[0].log_records.truncate(1);
+        }
+        let mut batch = decoded(Signal::Logs, &request.encode_to_vec()).unwrap().batches.remove(0);
+        assert_eq!(batch.request().is_none(), refused);
+        let mut spare = Vec::new();
+        for change in [Change::Rename(at("a"), at("c")), Change::Remove(at("b")), Change::Rename(at("c"), at("d"))] {
+            assert!(batch.edit_messages(0..1, &[change.as_edit()], &mut spare));
+        }
+        assert_eq!(batch.request().is_none(), refused);
+        batch.unpack();
+        assert_eq!(shown(&batch)[1]["attributes"], serde_json::json!({ "d": 1 }));
+    }
+}
+
+/// What somebody looked into goes out without it, too, and does not stand for the message it came in any more.
+#[test]
+fn what_is_removed_of_an_unpacked_log_is_not_sent() {
+    let mut batch = batches(Signal::Logs, &request(&[("a", Some(1)), ("secret", Some(2))])).unwrap().remove(0);
+    Change::Remove(at("secret")).make(&mut batch, 0);
+    let sent = ExportLogsServiceRequest::decode(&*written(Signal::Logs, &[batch])).unwrap();
+    let keys: Vec<Vec<&str>> = sent.resource_logs[0].scope_logs[0]
+        .log_records
+        .iter()
+        .map(|log| log.attributes.iter().map(|pair| &*pair.key).collect())
+        .collect();
+    assert_eq!(keys, [vec!["a"], vec!["a", "secret"]]);
 }
