@@ -97,6 +97,9 @@ impl Plan {
                                     Some(chosen) => *chosen,
                                     None => {
                                         let chosen = plan.choose(&mut named, &key);
+                                        if fixed && !are_points {
+                                            plan.streams[chosen].events.reserve(delivery.len() - this as usize);
+                                        }
                                         rendered.insert(key.clone(), chosen);
                                         chosen
                                     }
