@@ -77,7 +77,7 @@ pub use keys::MAX_KEYS;
 pub use mark::Mark;
 pub use node_ref::{Children, NodeRef};
 pub use origin::{Origin, Source};
-pub use packed::{MessageEdit, MessageEditor, Messages};
+pub use packed::{MessageEdit, MessageEditor, Messages, Rewrite};
 pub use parse::MAX_DEPTH;
 pub use path::{MAX_PARTS, Path, PathError, PathRoot, Resolved};
 pub use scope::{Attributes, Scope};

@@ -50,16 +50,19 @@ pub trait MessageEditor {
     /// they can't be made, and what was appended is of no use.
     fn edit(&mut self, message: &[u8], read_at: i64, out: &mut Vec<u8>) -> Option<bool>;
 
-    /// Appends the request in which the chosen of its messages are edited, and to `places` where each message stands in it.
-    /// `chosen` is asked for each by its number, and says when it was read if it is to be edited. Says what
-    /// [`MessageEditor::edit`] says; then, too, what was appended is of use only if something changed.
-    fn edit_request(
-        &mut self,
-        request: &[u8],
-        chosen: &mut dyn FnMut(usize) -> Option<i64>,
-        out: &mut Vec<u8>,
-        places: &mut Vec<Range<u32>>,
-    ) -> Option<bool>;
+    /// Writes the request anew, each of its messages by [`Rewrite::message`]. `None`: as of [`MessageEditor::edit`].
+    fn edit_request(&mut self, request: &[u8], rewrite: &mut Rewrite<'_>) -> Option<()>;
+}
+
+/// Messages as they are written anew, one after the other.
+pub struct Rewrite<'r> {
+    /// Where they are written, and what is around them.
+    pub out: &'r mut Vec<u8>,
+    /// Where each message stands in `out`.
+    pub places: Vec<Range<u32>>,
+    /// When the message of that number was read, if it is to be edited. Asked once for each.
+    chosen: &'r mut dyn FnMut(usize) -> Option<i64>,
+    changed: bool,
 }
 
 /// A change of records.
@@ -86,6 +89,21 @@ pub enum MessageEdit<'e> {
         /// What is removed.
         path: &'e Path,
     },
+}
+
+// === impl Rewrite ===
+
+impl Rewrite<'_> {
+    /// Writes the next message, edited if it is chosen. `None`: as of [`MessageEditor::edit`].
+    pub fn message(&mut self, editor: &mut dyn MessageEditor, message: &[u8]) -> Option<()> {
+        let from = self.out.len() as u32;
+        match (self.chosen)(self.places.len()) {
+            Some(read_at) if editor.edit(message, read_at, self.out)? => self.changed = true,
+            _ => self.out.extend_from_slice(message),
+        }
+        self.places.push(from..self.out.len() as u32);
+        Some(())
+    }
 }
 
 // === impl Row ===
@@ -157,17 +175,17 @@ impl Batch {
                 TimeKind::Read => self.rows[row].time,
             })
         };
-        let mut places = Vec::with_capacity(self.rows.len());
+        let places = Vec::with_capacity(self.rows.len());
+        let mut rewrite = Rewrite { out: spare, places, chosen: &mut chosen, changed: false };
         let whole = packed.whole.filter(|rows| *rows == self.rows.len());
-        let edited = if whole.is_some() {
-            editor.edit_request(&self.heap, &mut chosen, spare, &mut places)
+        let written = if whole.is_some() {
+            editor.edit_request(&self.heap, &mut rewrite)
         } else {
-            self.edit_each(&mut *editor, &mut chosen, spare, &mut places)
+            self.rows.iter().try_for_each(|row| rewrite.message(&mut *editor, &self.heap[row.message()]))
         };
-        match edited {
-            None => return false,
-            Some(false) => return true,
-            Some(true) => {}
+        let Rewrite { places, changed, .. } = rewrite;
+        if written.is_none() || !changed {
+            return written.is_some();
         }
         debug_assert_eq!(places.len(), self.rows.len(), "each message has its place");
         if spare.len() > MAX_HEAP || places.len() != self.rows.len() {
@@ -179,26 +197,6 @@ impl Batch {
         std::mem::swap(&mut self.heap, spare);
         self.packed = Some(Packed { whole, keys_left, ..packed });
         true
-    }
-
-    /// As [`MessageEditor::edit_request`], of messages that are no request.
-    fn edit_each(
-        &self,
-        editor: &mut dyn MessageEditor,
-        chosen: &mut dyn FnMut(usize) -> Option<i64>,
-        out: &mut Vec<u8>,
-        places: &mut Vec<Range<u32>>,
-    ) -> Option<bool> {
-        let mut changed = false;
-        for (at, row) in self.rows.iter().enumerate() {
-            let (from, message) = (out.len() as u32, &self.heap[row.message()]);
-            match chosen(at) {
-                Some(read_at) if editor.edit(message, read_at, out)? => changed = true,
-                _ => out.extend_from_slice(message),
-            }
-            places.push(from..out.len() as u32);
-        }
-        Some(changed)
     }
 
     /// A batch of nothing but these records of it, unpacked.
@@ -279,27 +277,13 @@ mod tests {
         }
 
         /// Words, a blank between.
-        fn edit_request(
-            &mut self,
-            request: &[u8],
-            chosen: &mut dyn FnMut(usize) -> Option<i64>,
-            out: &mut Vec<u8>,
-            places: &mut Vec<Range<u32>>,
-        ) -> Option<bool> {
-            let mut changed = false;
-            for (at, message) in request.split(|byte| *byte == b' ').enumerate() {
+        fn edit_request(&mut self, request: &[u8], rewrite: &mut Rewrite<'_>) -> Option<()> {
+            request.split(|byte| *byte == b' ').enumerate().try_for_each(|(at, message)| {
                 if at > 0 {
-                    out.push(b' ');
+                    rewrite.out.push(b' ');
                 }
-                let from = out.len() as u32;
-                match chosen(at).map(|read_at| self.edit(message, read_at, out)) {
-                    Some(None) => return None,
-                    Some(Some(true)) => changed = true,
-                    Some(Some(false)) | None => out.extend_from_slice(message),
-                }
-                places.push(from..out.len() as u32);
-            }
-            Some(changed)
+                rewrite.message(self, message)
+            })
         }
     }
 

@@ -2,18 +2,12 @@
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use prost::Message as _;
 use suiro_test_servers::Sink;
 
 use super::address;
-use super::client::{Grpc, LOGS, TRACES, logs, spans};
+use super::client::{Grpc, LOGS, TRACES, logs, pair, spans};
 use crate::agent::Site;
-
-fn pair(key: &str, value: &str) -> KeyValue {
-    let value = AnyValue { value: Some(any_value::Value::StringValue(value.to_owned())) };
-    KeyValue { key: key.to_owned(), value: Some(value), ..KeyValue::default() }
-}
 
 /// Everything. Of when a log was observed, which is when it was read, only whether it says so.
 fn shown(sink: &Sink) -> Vec<String> {

@@ -199,7 +199,7 @@ fn text(text: &str) -> Option<AnyValue> {
     Some(AnyValue { value: Some(Value::StringValue(text.to_owned())) })
 }
 
-fn pair(key: &str, value: &str) -> KeyValue {
+pub(crate) fn pair(key: &str, value: &str) -> KeyValue {
     KeyValue { key: key.to_owned(), value: text(value), ..KeyValue::default() }
 }
 

@@ -12,9 +12,9 @@
 use std::ops::Range;
 
 use smallvec::SmallVec;
-use suiro_record::{Header, MessageEdit, MessageEditor, Path, PathRoot, Signal, Value};
-use suiro_sdk::varint::read_varint;
+use suiro_record::{Header, MessageEdit, MessageEditor, Path, PathRoot, Rewrite, Signal, Value};
 
+use super::scan::len_of;
 use super::schema::WireType;
 use super::value::write_attributes;
 use super::wire::{Fields, Open, Raw, close, open, put_fixed64, put_len};
@@ -108,38 +108,44 @@ impl MessageEditor for Editor<'_> {
     }
 
     /// Copies all but the records, and lengths.
-    fn edit_request(
-        &mut self,
-        request: &[u8],
-        chosen: &mut dyn FnMut(usize) -> Option<i64>,
-        out: &mut Vec<u8>,
-        places: &mut Vec<Range<u32>>,
-    ) -> Option<bool> {
-        let mut changed = false;
+    fn edit_request(&mut self, request: &[u8], rewrite: &mut Rewrite<'_>) -> Option<()> {
         // Request { 1: Resource.. { 2: Scope.. { 2: record } } }
-        each_message(1, request, 0..request.len(), out, &mut |span, out| {
-            let (resource, in_resource) = (open(1, span.len(), out), places.len());
-            each_message(2, request, span, out, &mut |span, out| {
-                let (scope, in_scope) = (open(2, span.len(), out), places.len());
-                each_message(2, request, span, out, &mut |span, out| {
-                    let message = &request[span];
-                    let record = open(2, message.len(), out);
-                    match chosen(places.len()) {
-                        Some(read_at) if self.edit(message, read_at, out)? => changed = true,
-                        _ => out.extend_from_slice(message),
-                    }
-                    let len = close(record, out);
-                    places.push((out.len() - len) as u32..out.len() as u32);
-                    Some(())
-                })?;
-                close_around(scope, &mut places[in_scope..], out);
-                Some(())
-            })?;
-            close_around(resource, &mut places[in_resource..], out);
-            Some(())
-        })?;
-        Some(changed)
+        each_message(1, request, 0..request.len(), rewrite, &mut |span, rewrite| {
+            each_message(2, request, span, rewrite, &mut |span, rewrite| {
+                each_message(2, request, span, rewrite, &mut |span, rewrite| rewrite.message(self, &request[span]))
+            })
+        })
     }
+}
+
+/// Writes what is in the message at a place.
+type Write<'w> = dyn FnMut(Range<usize>, &mut Rewrite<'_>) -> Option<()> + 'w;
+
+/// Has what is in each message in the field `number` written by `write`, and copies the fields between them.
+fn each_message(
+    number: u32,
+    request: &[u8],
+    span: Range<usize>,
+    rewrite: &mut Rewrite<'_>,
+    write: &mut Write<'_>,
+) -> Option<()> {
+    let (mut copied, mut before) = (span.start, span.start);
+    let end = span.end;
+    let mut fields = Fields::new(request, span);
+    while let Some(field) = fields.next() {
+        if let Raw::Len(message) = field.value
+            && field.number == number
+        {
+            rewrite.out.extend_from_slice(&request[copied..before]);
+            copied = message.end;
+            let (anew, first) = (open(number, message.len(), rewrite.out), rewrite.places.len());
+            write(message, rewrite)?;
+            close_around(anew, &mut rewrite.places[first..], rewrite.out);
+        }
+        before = fields.pos();
+    }
+    rewrite.out.extend_from_slice(&request[copied..end]);
+    Some(())
 }
 
 /// Ends a message in which there are `places`. They move with it where its length takes more or less room than expected.
@@ -152,34 +158,6 @@ fn close_around(message: Open, places: &mut [Range<u32>], out: &mut Vec<u8>) {
         let moved = |at: u32| at.wrapping_add(after as u32).wrapping_sub(before as u32);
         places.iter_mut().for_each(|place| *place = moved(place.start)..moved(place.end));
     }
-}
-
-/// Writes the message at a place.
-type Write<'w> = dyn FnMut(Range<usize>, &mut Vec<u8>) -> Option<()> + 'w;
-
-/// Has each message in the field `number` written by `write`, and copies the fields between them.
-fn each_message(
-    number: u32,
-    request: &[u8],
-    span: Range<usize>,
-    out: &mut Vec<u8>,
-    write: &mut Write<'_>,
-) -> Option<()> {
-    let (mut copied, mut before) = (span.start, span.start);
-    let end = span.end;
-    let mut fields = Fields::new(request, span);
-    while let Some(field) = fields.next() {
-        if let Raw::Len(message) = field.value
-            && field.number == number
-        {
-            out.extend_from_slice(&request[copied..before]);
-            copied = message.end;
-            write(message, out)?;
-        }
-        before = fields.pos();
-    }
-    out.extend_from_slice(&request[copied..end]);
-    Some(())
 }
 
 // === impl Edit ===
@@ -212,23 +190,17 @@ impl<'e> Edit<'e> {
                 *is_observed |= observed;
                 let Some(source) = source else { return Some(false) };
                 let value = &message[source.value];
-                match target {
-                    None => {
-                        copy_but(message, &source.field, out);
-                        put_attribute(number, to, value, out);
-                    }
-                    Some(Found { field, .. }) if field.start < source.field.start => {
-                        out.extend_from_slice(&message[..field.start]);
-                        put_attribute(number, to, value, out);
-                        out.extend_from_slice(&message[field.end..source.field.start]);
-                        out.extend_from_slice(&message[source.field.end..]);
-                    }
-                    Some(Found { field, .. }) => {
-                        out.extend_from_slice(&message[..source.field.start]);
-                        out.extend_from_slice(&message[source.field.end..field.start]);
-                        put_attribute(number, to, value, out);
-                        out.extend_from_slice(&message[field.end..]);
-                    }
+                let place = target.map_or(message.len()..message.len(), |target| target.field);
+                if place.start < source.field.start {
+                    out.extend_from_slice(&message[..place.start]);
+                    put_attribute(number, to, value, out);
+                    out.extend_from_slice(&message[place.end..source.field.start]);
+                    out.extend_from_slice(&message[source.field.end..]);
+                } else {
+                    out.extend_from_slice(&message[..source.field.start]);
+                    out.extend_from_slice(&message[source.field.end..place.start]);
+                    put_attribute(number, to, value, out);
+                    out.extend_from_slice(&message[place.end..]);
                 }
             }
             Edit::Set { key, attribute, replace } => {
@@ -250,7 +222,8 @@ impl<'e> Edit<'e> {
                 if !others {
                     return None;
                 }
-                copy_but(message, &field, out);
+                out.extend_from_slice(&message[..field.start]);
+                out.extend_from_slice(&message[field.end..]);
             }
         }
         Some(true)
@@ -336,19 +309,6 @@ fn find<const N: usize>(number: u32, message: &[u8], keys: [&str; N], above: &[S
     Some(Seen { found, others, observed })
 }
 
-/// A length, and how many bytes it takes.
-#[inline]
-fn len_of(bytes: &[u8]) -> Option<(usize, usize)> {
-    match *bytes {
-        [len @ 0..0x80, ..] => Some((len.into(), 1)),
-        [low, high @ 0..0x80, ..] => Some((usize::from(low & 0x7f) | usize::from(high) << 7, 2)),
-        _ => {
-            let (len, head) = read_varint(bytes).ok()?;
-            Some((usize::try_from(len).ok().filter(|len| *len <= u32::MAX as usize)?, head))
-        }
-    }
-}
-
 /// The key of an attribute that is a key of up to 127 bytes, then a value, and nothing more.
 #[inline]
 fn key_of(attribute: &[u8]) -> Option<&[u8]> {
@@ -357,11 +317,6 @@ fn key_of(attribute: &[u8]) -> Option<&[u8]> {
     let (&VALUE, value) = value.split_first()? else { return None };
     let (len, head) = len_of(value)?;
     (value.len() == len + head).then_some(key)
-}
-
-fn copy_but(message: &[u8], field: &Range<usize>, out: &mut Vec<u8>) {
-    out.extend_from_slice(&message[..field.start]);
-    out.extend_from_slice(&message[field.end..]);
 }
 
 /// `value` with its tag and length.

@@ -213,6 +213,19 @@ fn text(bytes: &[u8]) -> Option<()> {
     simdutf8::basic::from_utf8(bytes).ok().map(drop)
 }
 
+/// A length of three bytes at most, and how many bytes it takes.
+#[inline]
+pub(super) fn len_of(bytes: &[u8]) -> Option<(usize, usize)> {
+    match *bytes {
+        [a, ..] if a < 0x80 => Some((usize::from(a), 1)),
+        [a, b, ..] if b < 0x80 => Some((usize::from(a & 0x7f) | usize::from(b) << 7, 2)),
+        [a, b, c, ..] if c < 0x80 => {
+            Some((usize::from(a & 0x7f) | usize::from(b & 0x7f) << 7 | usize::from(c) << 14, 3))
+        }
+        _ => None,
+    }
+}
+
 /// What is left of a message.
 struct Cursor<'a> {
     rest: &'a [u8],
@@ -270,12 +283,7 @@ impl<'a> Cursor<'a> {
     #[inline]
     fn message(&mut self) -> Option<&'a [u8]> {
         let rest = self.rest;
-        let (len, head) = match *rest {
-            [a, ..] if a < 0x80 => (usize::from(a), 1),
-            [a, b, ..] if b < 0x80 => (usize::from(a & 0x7f) | usize::from(b) << 7, 2),
-            [a, b, c, ..] if c < 0x80 => (usize::from(a & 0x7f) | usize::from(b & 0x7f) << 7 | usize::from(c) << 14, 3),
-            _ => return None,
-        };
+        let (len, head) = len_of(rest)?;
         let (bytes, rest) = rest[head..].split_at_checked(len)?;
         self.rest = rest;
         Some(bytes)

@@ -20,8 +20,6 @@ use crate::ledger::Reason;
 
 /// Bytes before a message.
 const PREFIX: usize = 5;
-/// Memory set aside for a message before any of it is there, at most.
-const AHEAD: usize = 1 << 20;
 /// Encodings messages may have.
 const ACCEPTED: &str = "identity,gzip,deflate,zstd";
 const STATUS: HeaderName = HeaderName::from_static("grpc-status");
@@ -106,8 +104,7 @@ pub async fn message(request: &mut Request) -> Result<Body, Refusal> {
         _ => return Err(malformed("the message has no gRPC frame: its first byte is neither 0 nor 1")),
     };
     let mut body = terms.begin(length).await?;
-    // An eighth more: a filter that makes messages a little longer uses the memory again.
-    body.bytes.reserve_exact((length + length / 8).min(AHEAD));
+    body.expect(length);
     loop {
         if body.bytes.len() + rest.len() > length {
             return Err(malformed("a unary call has one message, and this has more"));

@@ -126,9 +126,7 @@ impl Request {
         }
         let announced = announced.map(|length| usize::try_from(length).unwrap_or(limit));
         let mut body = self.terms.begin(announced.unwrap_or(FIRST).min(limit)).await?;
-        let length = announced.unwrap_or(0);
-        // An eighth more: a filter that makes messages a little longer uses the memory again.
-        body.bytes.reserve_exact((length + length / 8).min(AHEAD));
+        body.expect(announced.unwrap_or(0));
         let mut pace = self.pace();
         while let Some(data) = self.next(&mut pace).await? {
             if body.bytes.len() + data.len() > limit {
@@ -234,6 +232,12 @@ impl Terms {
 // === impl Body ===
 
 impl Body {
+    /// Sets memory aside for so many bytes, which have not come yet; an eighth more, so that a filter that makes messages a
+    /// little longer can use it again.
+    pub(super) fn expect(&mut self, length: usize) {
+        self.bytes.reserve_exact((length + length / 8).min(AHEAD));
+    }
+
     /// Appends a piece. Room is taken as bytes come, in steps that double.
     pub(super) fn append(&mut self, data: &[u8]) -> Result<(), Refusal> {
         let length = self.bytes.len() + data.len();
