@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use suiro_record::Signal;
 use suiro_sdk::aws::{Account, Call, Caller, Method};
-use suiro_sdk::http::{Answered, one_outcome};
+use suiro_sdk::http::{Tried, in_requests, one_outcome};
 use suiro_sdk::settings::{Reported, Section};
 use suiro_sdk::{Delivering, Delivery, Limits, Outcome, Output, OutputSetup, StartError};
 
@@ -48,17 +48,13 @@ impl Kinesis {
         };
         let records = Records::new(&self.settings, delivery);
         let mut apart = Vec::new();
-        let mut answered: Vec<Answered> = Vec::new();
-        let mut todo: Vec<Vec<usize>> = vec![(0..records.len()).collect()];
-        while let Some(mut numbers) = todo.pop() {
+        let answered = in_requests(records.len(), async |mut numbers| {
             let mut body = caller.buffer();
             let request = self.encoder.borrow_mut().write(&records, &numbers, &mut apart, &mut body.bytes);
-            if request.looked_at < numbers.len() {
-                todo.push(numbers.split_off(request.looked_at));
-            }
-            let mut sent = request.sent;
+            let left = numbers.split_off(request.looked_at);
+            let sent = request.sent;
             if sent.is_empty() {
-                continue;
+                return Tried { left, answered: None };
             }
             let call = Call {
                 method: Method::POST,
@@ -73,22 +69,9 @@ impl Kinesis {
                 Ok(answer) => answer::outcome(&answer, &self.settings.stream, &sent),
                 Err(failure) => failure.into_outcome(),
             };
-            match outcome {
-                Outcome::TooLarge | Outcome::Refused { .. } if sent.len() > 1 => {
-                    let rest = sent.split_off(sent.len() / 2);
-                    todo.extend([rest, sent]);
-                }
-                outcome @ Outcome::Retry { .. } => {
-                    // A service in trouble is asked once.
-                    let rest: Vec<usize> = todo.drain(..).flatten().collect();
-                    if !rest.is_empty() {
-                        answered.push((rest, outcome.clone()));
-                    }
-                    answered.push((sent, outcome));
-                }
-                outcome => answered.push((sent, outcome)),
-            }
-        }
+            Tried { left, answered: Some((sent, outcome)) }
+        })
+        .await;
         one_outcome(apart, answered)
     }
 }

@@ -25,7 +25,8 @@
 //!
 //! # What an answer means
 //!
-//! See [`answer`]; of answers that are no success, [`suiro_sdk::aws::judge`].
+//! See [`answer`]; of answers that are no success, [`suiro_sdk::aws::judge`]. A call that is refused as a whole, or too large,
+//! is made again in halves, since one of its documents may be the reason.
 
 mod answer;
 mod attributes;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use suiro_sdk::aws::{Account, Call, Caller, Method, Service};
-use suiro_sdk::http::{Buffer, verdicts};
+use suiro_sdk::http::{Answered, Buffer, Tried, in_requests, one_outcome};
 use suiro_sdk::record::{Batch, Row, Signal, write_json_str};
 use suiro_sdk::{Delivering, Delivery, Limits, Outcome, Output, OutputSetup, Reason, StartError, Verdict};
 
@@ -57,14 +57,6 @@ enum Encoded<'e> {
     Made(&'e Documents),
 }
 
-/// What was decided so far.
-#[derive(Default)]
-struct Progress {
-    verdicts: Vec<(usize, Verdict)>,
-    /// A call was answered.
-    some_taken: bool,
-}
-
 /// What of a document from elsewhere is looked at.
 #[derive(Deserialize)]
 struct Head<'d> {
@@ -79,31 +71,30 @@ impl XRay {
         let Some(caller) = &self.caller else {
             return Outcome::Retry { why: "the output has not started".to_owned(), after: None, degraded: true };
         };
+        let records: Vec<(&Batch, &Row)> = delivery.records().collect();
         let mut encoder = Encoder { rules: &self.settings.rules, resource: None, documents: Documents::default() };
-        let mut progress = Progress::default();
-        let mut pending: Option<Pending> = None;
-        for (number, (batch, row)) in delivery.records().enumerate() {
-            let encoded = match encoder.encode(batch, row) {
-                Ok(encoded) => encoded,
-                Err(why) => {
-                    let detail = format!("this is no span for X-Ray: {why}");
-                    progress.verdicts.push((number, Verdict::Refused { reason: Reason::MALFORMED, detail }));
-                    continue;
+        let mut apart = Vec::new();
+        let answered = in_requests(records.len(), async |numbers| {
+            let mut pending = Pending::new(caller);
+            let mut left = Vec::new();
+            for (at, &number) in numbers.iter().enumerate() {
+                let (batch, row) = records[number];
+                match encoder.encode(batch, row) {
+                    Ok(encoded) if pending.add(number, &encoded) => {}
+                    Ok(_) => {
+                        left = numbers[at..].to_vec();
+                        break;
+                    }
+                    Err(why) => {
+                        let detail = format!("this is no span for X-Ray: {why}");
+                        apart.push((number, Verdict::Refused { reason: Reason::MALFORMED, detail }));
+                    }
                 }
-            };
-            if let Some(full) = pending.take_if(|pending| !pending.takes(encoded.len()))
-                && let Err(outcome) = progress.finish(full.send(caller).await, number, delivery.len())
-            {
-                return outcome;
             }
-            pending.get_or_insert_with(|| Pending::new(caller)).add(number, &encoded);
-        }
-        if let Some(last) = pending
-            && let Err(outcome) = progress.finish(last.send(caller).await, delivery.len(), delivery.len())
-        {
-            return outcome;
-        }
-        progress.into_outcome()
+            Tried { left, answered: pending.send(caller).await }
+        })
+        .await;
+        one_outcome(apart, answered)
     }
 }
 
@@ -167,12 +158,12 @@ impl Pending {
         Pending { body, sent: Vec::with_capacity(MAX_DOCUMENTS) }
     }
 
-    /// Whether so many documents more may join.
-    fn takes(&self, documents: usize) -> bool {
-        self.sent.len() + documents <= MAX_DOCUMENTS && self.body.bytes.len() < MAX_BODY
-    }
-
-    fn add(&mut self, record: usize, encoded: &Encoded<'_>) {
+    /// Adds the documents of a record. Says whether they had room; the first always has.
+    fn add(&mut self, record: usize, encoded: &Encoded<'_>) -> bool {
+        let has_room = self.sent.len() + encoded.len() <= MAX_DOCUMENTS && self.body.bytes.len() < MAX_BODY;
+        if !has_room && !self.sent.is_empty() {
+            return false;
+        }
         match encoded {
             Encoded::Original(text, id) => self.add_document(text, Sent { record, id: *id }),
             Encoded::Made(documents) => {
@@ -183,6 +174,7 @@ impl Pending {
                 }
             }
         }
+        true
     }
 
     fn add_document(&mut self, text: &str, sent: Sent) {
@@ -193,8 +185,11 @@ impl Pending {
         self.sent.push(sent);
     }
 
-    /// The records in it, and what became of them.
-    async fn send(mut self, caller: &Caller) -> (Vec<usize>, Outcome) {
+    /// The records in it, and what became of them, if there are any.
+    async fn send(mut self, caller: &Caller) -> Option<Answered> {
+        if self.sent.is_empty() {
+            return None;
+        }
         self.body.bytes.extend_from_slice(TAIL);
         let call = Call {
             method: Method::POST,
@@ -211,34 +206,6 @@ impl Pending {
         };
         let mut records: Vec<usize> = self.sent.into_iter().map(|sent| sent.record).collect();
         records.dedup();
-        (records, outcome)
-    }
-}
-
-// === impl Progress ===
-
-impl Progress {
-    /// Takes down what became of a call's records; `next..all` were not tried yet. `Err`: that ends the delivery.
-    fn finish(&mut self, (records, outcome): (Vec<usize>, Outcome), next: usize, all: usize) -> Result<(), Outcome> {
-        let (why, after, degraded) = match outcome {
-            Outcome::Retry { .. } | Outcome::TooLarge if !self.some_taken => return Err(outcome),
-            Outcome::Retry { why, after, degraded } => (why, after, degraded),
-            // Tried again by itself, it is the first, and is halved.
-            Outcome::TooLarge => ("too large at once".to_owned(), None, false),
-            outcome => {
-                self.some_taken = true;
-                self.verdicts.extend(verdicts(&records, outcome));
-                return Ok(());
-            }
-        };
-        // What failed would fail again at once.
-        let verdict = Verdict::Retry { why, after, degraded };
-        self.verdicts.extend(records.into_iter().chain(next..all).map(|record| (record, verdict.clone())));
-        Err(std::mem::take(self).into_outcome())
-    }
-
-    fn into_outcome(mut self) -> Outcome {
-        self.verdicts.sort_by_key(|(record, _)| *record);
-        if self.verdicts.is_empty() { Outcome::Delivered } else { Outcome::Partial(self.verdicts) }
+        Some((records, outcome))
     }
 }

@@ -135,7 +135,6 @@ async fn segments_of_x_rays_own_pass_as_they_are() {
 async fn answers_good_and_bad() {
     let cases = [
         (Reply::text(200, TAKEN), Some(Outcome::Delivered)),
-        (Reply::text(413, ""), Some(Outcome::TooLarge)),
         (Reply::text(503, ""), None),
         (Reply::text(400, "{\"__type\":\"ThrottledException\",\"message\":\"slow\"}"), None),
         (Reply::Broken(200, TAKEN.into()), None),
@@ -173,21 +172,40 @@ async fn answers_good_and_bad() {
 /// Guarantees: what the first took stands, the rest is tried again, nothing more is asked.
 #[tokio::test]
 async fn a_later_call_that_fails_leaves_the_earlier_ones() {
-    for (reply, why) in [(Reply::text(503, ""), "503"), (Reply::text(413, ""), "too large at once")] {
-        let mut calls = 0;
-        let server = Server::start(move |_| {
-            calls += 1;
-            if calls == 2 { reply.clone() } else { Reply::text(200, TAKEN) }
-        })
-        .await
-        .unwrap();
+    let mut calls = 0;
+    let server = Server::start(move |_| {
+        calls += 1;
+        if calls == 2 { Reply::text(503, "") } else { Reply::text(200, TAKEN) }
+    })
+    .await
+    .unwrap();
+    let (output, _) = built(&server.url, "");
+    let Outcome::Partial(verdicts) = output.deliver(&many(130)).await else { panic!("partial") };
+    assert_eq!(verdicts.iter().map(|(n, _)| *n).collect::<Vec<_>>(), (50..130).collect::<Vec<_>>());
+    for (_, verdict) in &verdicts {
+        assert!(matches!(verdict, Verdict::Retry { why, .. } if why.contains("503")), "{verdict:?}");
+    }
+    assert_eq!(server.requests().len(), 2);
+}
+
+/// Scenario: X-Ray refuses a whole call for the sake of one document in it, or for its size.
+/// Guarantees: only that span is refused, and the others are taken, each once.
+#[tokio::test]
+async fn a_document_that_spoils_its_call_is_found() {
+    let invalid = Reply::text(400, "{\"__type\":\"InvalidRequestException\",\"message\":\"no\"}");
+    for (reply, reason) in [(invalid, Reason::REJECTED), (Reply::text(413, ""), Reason::TOO_LARGE)] {
+        let spoils = |request: &Received| sent(request).iter().any(|document| document["id"] == "0000000000000043");
+        let answer = move |request: &Received| if spoils(request) { reply.clone() } else { Reply::text(200, TAKEN) };
+        let server = Server::start(answer).await.unwrap();
         let (output, _) = built(&server.url, "");
         let Outcome::Partial(verdicts) = output.deliver(&many(130)).await else { panic!("partial") };
-        assert_eq!(verdicts.iter().map(|(n, _)| *n).collect::<Vec<_>>(), (50..130).collect::<Vec<_>>());
-        for (_, verdict) in &verdicts {
-            assert!(matches!(verdict, Verdict::Retry { why: told, .. } if told.contains(why)), "{verdict:?}");
-        }
-        assert_eq!(server.requests().len(), 2);
+        assert!(
+            matches!(&verdicts[..], [(0x42, Verdict::Refused { reason: told, .. })] if *told == reason),
+            "{verdicts:?}"
+        );
+        let requests = server.requests();
+        let taken: usize = requests.iter().filter(|request| !spoils(request)).map(|request| sent(request).len()).sum();
+        assert_eq!(taken, 129);
     }
 }
 
