@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use suiro_aws::xray::input::{Decoder, Format};
 use suiro_record::{Batch, Scope, Source};
+use suiro_sdk::datagrams::Decode as _;
 use suiro_sdk::spans::Spans;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {

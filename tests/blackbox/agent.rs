@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -250,6 +250,16 @@ impl Running {
             assert!(Instant::now() < until, "waited for {what} in vain; the agent said:\n{}", self.stderr());
             thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// Where it listens, as it says on the first line with `part` and an address.
+    pub(crate) fn listens(&self, part: &str) -> SocketAddr {
+        let said = |stderr: &str| -> Option<SocketAddr> {
+            let mut lines = stderr.lines().filter(|line| line.contains(part));
+            lines.find_map(|line| line.split_once(" address=")?.1.split(' ').next()?.trim_matches('"').parse().ok())
+        };
+        self.wait_for(&format!("an address: {part}"), |running| said(&running.stderr()).is_some());
+        said(&self.stderr()).expect("just found")
     }
 
     /// Waits until the ledger is as `done` wants it.

@@ -5,7 +5,6 @@ use std::net::UdpSocket;
 use suiro_test_servers::{Aws, Fault};
 
 use crate::agent::Site;
-use crate::statsd::udp;
 
 /// A site that sends to `aws`. The input ends its windows at a stop.
 fn site(aws: &Aws, input: &str, output: &str) -> Site {
@@ -28,7 +27,7 @@ fn points_arrive_as_metrics_though_the_service_is_busy() {
     let running = site.start();
     let client = UdpSocket::bind("127.0.0.1:0").unwrap();
     // The detector first: what is thrown at the server by the name of the action meets whatever comes to CloudWatch.
-    client.send_to(b"hits:5|c|#first:1", udp(&running)).unwrap();
+    client.send_to(b"hits:5|c|#first:1", running.listens("setting=udp ")).unwrap();
     running.wait_for("the detector", |_| !aws.taken().metric_anomaly_detectors.is_empty());
     running.wait_for_ledger("the first point", |ledger| ledger.output("cw", "delivered") == 1);
     aws.faults_of("PutMetricData").script([
@@ -37,7 +36,7 @@ fn points_arrive_as_metrics_though_the_service_is_busy() {
         Fault::Named("ExpiredToken".into()),
     ]);
     let text = "hits:1|c|#a:1\nhits:2|c|#a:1\ndepth:7|g\nsize:1:2:2|d\nusers:anna|s\ntime:5:15|ms";
-    client.send_to(text.as_bytes(), udp(&running)).unwrap();
+    client.send_to(text.as_bytes(), running.listens("setting=udp ")).unwrap();
     running.wait_for_ledger("all points", |ledger| ledger.output("cw", "delivered") == 6);
     let ledger = running.stop().all_well().clone();
     ledger.assert_balanced();
@@ -73,7 +72,7 @@ fn one_bad_point_does_not_take_the_others_along() {
     let running = site.start();
     let client = UdpSocket::bind("127.0.0.1:0").unwrap();
     // Beyond what CloudWatch can say, and two of no harm.
-    client.send_to(b"ok:1|g\nhuge:1e200|g\nfine:2|g", udp(&running)).unwrap();
+    client.send_to(b"ok:1|g\nhuge:1e200|g\nfine:2|g", running.listens("setting=udp ")).unwrap();
     running.wait_for_ledger("all points", |ledger| {
         ledger.output("cw", "delivered") == 2 && ledger.output("cw", "dead_lettered") == 1
     });

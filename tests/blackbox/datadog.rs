@@ -6,7 +6,6 @@ use serde_json::Value;
 use suiro_test_servers::{Fault, Sink};
 
 use crate::agent::Site;
-use crate::statsd::udp;
 
 fn site(sink: &Sink, input: &str) -> Site {
     Site::new(&format!(
@@ -38,7 +37,7 @@ fn types_keep_their_meaning_from_end_to_end() {
     let running = site.start();
     let client = UdpSocket::bind("127.0.0.1:0").unwrap();
     let text = "hits:1|c|#a:1,blue\nhits:2|c|@0.5|#blue,a:1\ndepth:7|g\nsize:1:2|d\nusers:anna|s\ntime:5|ms";
-    client.send_to(text.as_bytes(), udp(&running)).unwrap();
+    client.send_to(text.as_bytes(), running.listens("setting=udp ")).unwrap();
     running.wait_for_ledger("all points", |ledger| ledger.output("dd", "delivered") == 5);
     let ledger = running.stop().all_well().clone();
     assert_eq!((ledger.input("in", "received"), ledger.input("in", "turned_away")), (5, 0));
@@ -63,7 +62,7 @@ fn a_stop_ends_the_window() {
     let sink = Sink::start().unwrap();
     let site = site(&sink, "interval = '1h'\ncounters = 'rate'");
     let running = site.start();
-    let address = udp(&running);
+    let address = running.listens("setting=udp ");
     let client = UdpSocket::bind("127.0.0.1:0").unwrap();
     client.send_to(b"hits:100|c", address).unwrap();
     // What is no line is counted at once; what came before it is in the window then.

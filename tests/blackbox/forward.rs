@@ -46,18 +46,8 @@ fn to_sink(sink: &Sink, service: &str, input: &str) -> Site {
 }
 
 /// Where it listens, once it said so.
-fn address(running: &Running) -> String {
-    let find = |said: &str| {
-        let line = said.lines().find(|line| line.contains("listens") && line.contains("address="))?;
-        let (_, rest) = line.split_once("address=")?;
-        Some(rest.split_whitespace().next()?.trim_matches('"').to_owned())
-    };
-    running.wait_for("the input to listen", |running| find(&running.stderr()).is_some());
-    find(&running.stderr()).expect("just found")
-}
-
 fn connect(running: &Running) -> TcpStream {
-    let stream = TcpStream::connect(address(running)).expect("it listens");
+    let stream = TcpStream::connect(running.listens("listens")).expect("it listens");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
     stream
 }
@@ -259,7 +249,7 @@ fn over_tls() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-        let stream = tokio::net::TcpStream::connect(address(&running)).await.unwrap();
+        let stream = tokio::net::TcpStream::connect(running.listens("listens")).await.unwrap();
         let name = ServerName::try_from("127.0.0.1").unwrap();
         let mut stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
         let bytes = packed("app.tls", &event(&json!({ "log": "secret" })), &json!({ "chunk": "1" }));
@@ -327,7 +317,7 @@ fn broken_clients_harm_nobody() {
 fn a_client_without_chunks_loses_nothing_it_sent_before_the_end() {
     let site = files("unix = 'f.sock'");
     let running = site.start();
-    address(&running);
+    running.listens("listens");
     let mut client = UnixStream::connect(site.path("f.sock")).unwrap();
     // As Docker sends: a message for each line, and nobody waits.
     for n in 0..5000 {

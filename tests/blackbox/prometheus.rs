@@ -1,7 +1,7 @@
 //! Prometheus at both doors: a target that is scraped, remote write from one agent to another, and a page to be scraped.
 
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -52,19 +52,7 @@ impl Target {
     }
 }
 
-/// Where a block said it listens.
-fn address(running: &Running, said: &str) -> String {
-    let find = || {
-        let text = running.stderr();
-        let line = text.lines().find(|line| line.contains(said))?.to_owned();
-        let (_, rest) = line.split_once("address=")?;
-        Some(rest.chars().take_while(|c| c.is_ascii_digit() || matches!(c, '.' | ':')).collect::<String>())
-    };
-    running.wait_for(said, |_| find().is_some());
-    find().expect("it was there")
-}
-
-fn get(address: &str, accept: &str) -> (String, String) {
+fn get(address: SocketAddr, accept: &str) -> (String, String) {
     let answer = ureq::get(format!("http://{address}/metrics")).header("accept", accept).call();
     let mut answer = answer.expect("a page");
     let kind = answer.headers()["content-type"].to_str().expect("a text").to_owned();
@@ -81,7 +69,7 @@ fn scrape(target: &Target) -> String {
 }
 
 /// Waits until the page says so.
-fn page_with(running: &Running, address: &str, wanted: &[&str]) -> String {
+fn page_with(running: &Running, address: SocketAddr, wanted: &[&str]) -> String {
     let mut page = String::new();
     running.wait_for(&format!("{wanted:?}"), |_| {
         page = get(address, "text/plain").1;
@@ -95,7 +83,7 @@ fn what_a_target_shows_is_shown_again() {
     let target = Target::start(BODY);
     let running = Site::new(&format!("{}{EXPORTER}", scrape(&target)));
     let running = running.start();
-    let exporter = address(&running, "listens for scrapes");
+    let exporter = running.listens("listens for scrapes");
     let own = format!("instance=\"{}\",job=\"web\"", target.address);
     let bucket = format!("lat_seconds_bucket{{{own},le=\"0.5\"}} 1\n");
     let wanted = [
@@ -110,8 +98,8 @@ fn what_a_target_shows_is_shown_again() {
         format!("scrape_duration_seconds{{{own}}} "),
     ];
     let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
-    page_with(&running, &exporter, &wanted);
-    let (kind, open) = get(&exporter, "application/openmetrics-text; version=1.0.0");
+    page_with(&running, exporter, &wanted);
+    let (kind, open) = get(exporter, "application/openmetrics-text; version=1.0.0");
     assert!(kind.starts_with("application/openmetrics-text; version=1.0.0"), "{kind}");
     assert!(open.contains("# TYPE reqs counter\n") && open.ends_with("# EOF\n"), "{open}");
     // What was wrong is counted at the door.
@@ -120,9 +108,9 @@ fn what_a_target_shows_is_shown_again() {
         ["malformed", "duplicate"].iter().all(|reason| metrics.contains(&format!("reason=\"{reason}\"")))
     });
     target.show(None);
-    page_with(&running, &exporter, &[&format!("up{{{own}}} 0\n")]);
+    page_with(&running, exporter, &[&format!("up{{{own}}} 0\n")]);
     target.show(Some("back 1\n"));
-    page_with(&running, &exporter, &[&format!("up{{{own}}} 1\n"), &format!("back{{{own}}} 1\n")]);
+    page_with(&running, exporter, &[&format!("up{{{own}}} 1\n"), &format!("back{{{own}}} 1\n")]);
     let outcome = running.stop();
     let ledger = outcome.all_well();
     assert_eq!(ledger.output("page", "delivered"), ledger.input("scrape", "received"));
@@ -136,7 +124,7 @@ fn relay(version: &str) {
         "[[input]]\nname = 'in'\ntype = 'prometheus_remote_write'\nlisten = '127.0.0.1:0'\nack = 'delivered'\n{EXPORTER}"
     ));
     let receiver = receiver.start();
-    let (exporter, door) = (address(&receiver, "listens for scrapes"), address(&receiver, "input=in"));
+    let (exporter, door) = (receiver.listens("listens for scrapes"), receiver.listens("input=in"));
     let sender = Site::new(&format!(
         "{}[[output]]\nname = 'rw'\ntype = 'prometheus_remote_write'\nurl = 'http://{door}/api/v1/write'\nversion = '{version}'\n",
         scrape(&target)
@@ -150,7 +138,7 @@ fn relay(version: &str) {
         "target_info{".to_owned(),
     ];
     let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
-    page_with(&receiver, &exporter, &wanted);
+    page_with(&receiver, exporter, &wanted);
     let sent = sender.stop();
     let sent = sent.all_well();
     assert_eq!(sent.output("rw", "delivered"), sent.input("scrape", "received"));
@@ -176,7 +164,7 @@ fn what_is_no_remote_write_is_refused_with_a_reason() {
         "[[input]]\nname = 'in'\ntype = 'prometheus_remote_write'\nlisten = '127.0.0.1:0'\n{EXPORTER}"
     ));
     let running = site.start();
-    let url = format!("http://{}/api/v1/write", address(&running, "input=in"));
+    let url = format!("http://{}/api/v1/write", running.listens("input=in"));
     let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
     let send = |kind: &str, body: &[u8]| {
         let mut answer = agent.post(&url).header("content-type", kind).send(body).expect("an answer");

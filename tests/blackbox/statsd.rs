@@ -1,12 +1,12 @@
 //! StatsD through the agent: datagrams by UDP and Unix sockets, to a file.
 
 use std::io::Write as _;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::UdpSocket;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 
 use serde_json::Value;
 
-use crate::agent::{Running, Site};
+use crate::agent::Site;
 
 fn site(input: &str) -> Site {
     Site::new(&format!(
@@ -14,19 +14,6 @@ fn site(input: &str) -> Site {
          [[input]]\nname = 'in'\ntype = 'statsd'\n{input}\n\
          [[output]]\nname = 'out'\ntype = 'file'\npath = 'out.jsonl'\nformat = 'full'\nbatch = {{ timeout = '20ms' }}\n"
     ))
-}
-
-/// Where it takes datagrams by UDP, once it said so.
-pub(crate) fn udp(running: &Running) -> SocketAddr {
-    let address = || {
-        let said = running.stderr();
-        let (_, rest) = said.split_once("takes datagrams")?;
-        let (_, rest) = rest.split_once("address=")?;
-        let (address, _) = rest.split_once(char::is_whitespace)?;
-        address.parse().ok()
-    };
-    running.wait_for("the address", |_| address().is_some());
-    address().expect("just found")
 }
 
 fn records(site: &Site) -> Vec<Value> {
@@ -45,7 +32,7 @@ fn find<'r>(records: &'r [Value], name: &str) -> &'r Value {
 fn datagrams_become_points_logs_and_counts() {
     let site = site("udp = '127.0.0.1:0'\nunix = 'd.sock'\nunix_stream = 's.sock'\ninterval = '500ms'");
     let running = site.start();
-    let udp = udp(&running);
+    let udp = running.listens("setting=udp ");
     let client = UdpSocket::bind("127.0.0.1:0").unwrap();
     let send = |text: &str| assert_eq!(client.send_to(text.as_bytes(), udp).unwrap(), text.len());
     send("hits:1|c|#route:/a\nhits:2|c|#route:/a\n\nnot statsd at all");
@@ -91,7 +78,7 @@ fn datagrams_become_points_logs_and_counts() {
 fn without_aggregation_every_value_comes_through() {
     let site = site("udp = '127.0.0.1:0'\naggregate = false");
     let running = site.start();
-    let udp = udp(&running);
+    let udp = running.listens("setting=udp ");
     let client = UdpSocket::bind("127.0.0.1:0").unwrap();
     for i in 0..100 {
         client.send_to(format!("n:{i}|c\nd:{i}:1|d").as_bytes(), udp).unwrap();

@@ -2,7 +2,7 @@
 //! `plugins/jaeger` and `plugins/zipkin`.
 
 use std::fs;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::UdpSocket;
 
 use serde_json::{Value, json};
 
@@ -18,18 +18,6 @@ const ZIPKIN_JSON: &[u8] = include_bytes!("../../plugins/zipkin/src/tests/fixtur
 const ZIPKIN_PROTOBUF: &[u8] = include_bytes!("../../plugins/zipkin/src/tests/fixtures/otel-python.pb");
 
 const FILE: &str = "[[output]]\nname = 'out'\ntype = 'file'\npath = 'spans.jsonl'\nformat = 'full'\n";
-
-/// Where an agent listens, in the order in which it said so.
-pub(crate) fn addresses(agent: &Running, count: usize) -> Vec<SocketAddr> {
-    let said = |agent: &Running| -> Vec<SocketAddr> {
-        let stderr = agent.stderr();
-        let lines = stderr.lines().filter(|line| line.contains("listens"));
-        let words = lines.filter_map(|line| line.split_once(" address=")).map(|(_, rest)| rest);
-        words.filter_map(|rest| rest.split(' ').next()?.trim_matches('"').parse().ok()).collect()
-    };
-    agent.wait_for("it listens", |agent| said(agent).len() == count);
-    said(agent)
-}
 
 /// Posts; the status and the body of the answer.
 pub(crate) fn post(url: &str, content_type: &str, body: &[u8]) -> (u16, String) {
@@ -61,12 +49,8 @@ fn jaegers_clients_over_http_and_udp() {
          udp_compact = '127.0.0.1:0'\nudp_binary = '127.0.0.1:0'\nack = 'delivered'\nmax_body = '100KiB'\n{FILE}"
     ));
     let agent = site.start();
-    let all = addresses(&agent, 3);
-    let stderr = agent.stderr();
-    let is_udp =
-        |address: &&SocketAddr| stderr.lines().any(|l| l.contains("(UDP)") && l.contains(&format!("{address}")));
-    let http = all.iter().find(|address| !is_udp(address)).expect("HTTP");
-    let udp: Vec<&SocketAddr> = all.iter().filter(is_udp).collect();
+    let http = agent.listens("setting=listen ");
+    let udp = ["setting=udp_compact ", "setting=udp_binary "].map(|setting| agent.listens(setting));
     let url = format!("http://{http}/api/traces");
 
     assert_eq!(post(&url, "application/x-thrift", JAEGER_HTTP), (202, String::new()));
@@ -132,12 +116,12 @@ fn zipkin_through_two_agents_is_what_it_was() {
     let input = "[[input]]\nname = 'in'\ntype = 'zipkin'\ntag = 'traces'\nlisten = '127.0.0.1:0'\n";
     let second = Site::new(&format!("{input}ack = 'delivered'\n{FILE}"));
     let behind = second.start();
-    let address = addresses(&behind, 1)[0];
+    let address = behind.listens("setting=listen ");
     let first = Site::new(&format!(
         "{input}{FILE}[[output]]\nname = 'next'\ntype = 'zipkin'\nurl = 'http://{address}'\ncompression = 'gzip'\n"
     ));
     let agent = first.start();
-    let url = format!("http://{}/api/v2/spans", addresses(&agent, 1)[0]);
+    let url = format!("http://{}/api/v2/spans", agent.listens("setting=listen "));
 
     assert_eq!(post(&url, "application/json; charset=utf-8", ZIPKIN_JSON), (202, String::new()));
     let full = json!([{
@@ -185,7 +169,7 @@ fn protobuf_says_the_same_as_json() {
     let read = |content_type: &str, body: &[u8]| {
         let site = Site::new(&format!("[[input]]\nname = 'in'\ntype = 'zipkin'\nlisten = '127.0.0.1:0'\n{FILE}"));
         let agent = site.start();
-        let url = format!("http://{}/api/v2/spans", addresses(&agent, 1)[0]);
+        let url = format!("http://{}/api/v2/spans", agent.listens("setting=listen "));
         assert_eq!(post(&url, content_type, body).0, 202);
         delivered(&agent, "in", 3);
         agent.stop().all_well();

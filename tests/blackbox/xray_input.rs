@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use suiro_test_servers::Aws;
 
 use crate::PATIENCE;
-use crate::agent::{Running, Site};
+use crate::agent::Site;
 
 const HEADER: &str = "{\"format\": \"json\", \"version\": 1}\n";
 
@@ -20,17 +20,6 @@ fn site(input: &str, output: &str) -> Site {
         "[[input]]\nname = 'in'\ntype = 'xray'\ntag = 'traces'\n{input}\n\
          [[output]]\nname = 'out'\ntype = 'file'\npath = 'out.jsonl'\nformat = 'full'\n{output}"
     ))
-}
-
-/// Where it listens: what it says on the line with `what`.
-fn address(running: &Running, what: &str) -> SocketAddr {
-    let said = |running: &Running| -> Option<SocketAddr> {
-        let stderr = running.stderr();
-        let line = stderr.lines().find(|line| line.contains(what))?;
-        line.split_once("address=")?.1.split(' ').next()?.trim_matches('"').parse().ok()
-    };
-    running.wait_for(what, |running| said(running).is_some());
-    said(running).expect("just found")
 }
 
 fn records(site: &Site) -> Vec<Value> {
@@ -56,7 +45,7 @@ fn post(address: SocketAddr, path: &str, body: &str) -> (u16, String) {
 fn segments_become_spans() {
     let site = site("udp = '127.0.0.1:0'\ntcp = false", "");
     let agent = site.start();
-    let udp = address(&agent, "takes segments");
+    let udp = agent.listens("setting=udp ");
     let client = UdpSocket::bind("127.0.0.1:0").expect("a socket");
     let cut = format!("{HEADER}{{\"id\":\"{}", "x".repeat(65_000));
     let good = format!("{HEADER}{SEGMENT}");
@@ -67,7 +56,7 @@ fn segments_become_spans() {
         ledger.output("out", "delivered") == 4 && ledger.input("in", "turned_away") == 6
     });
     // One line a minute says so, however many there are.
-    let said = agent.stderr().lines().filter(|line| line.contains("a datagram is no segment")).count();
+    let said = agent.stderr().lines().filter(|line| line.contains("a datagram can't be read")).count();
     assert_eq!(said, 1, "{}", agent.stderr());
     let outcome = agent.stop();
     let ledger = outcome.all_well();
@@ -92,7 +81,7 @@ fn segments_become_spans() {
 fn segments_pass_through_as_they_came() {
     let site = site("udp = '127.0.0.1:0'\ntcp = false\nformat = 'segments'", "");
     let agent = site.start();
-    let udp = address(&agent, "takes segments");
+    let udp = agent.listens("setting=udp ");
     let client = UdpSocket::bind("127.0.0.1:0").expect("a socket");
     for n in 0..100 {
         let segment = SEGMENT.replace("\"shop\"", &format!("\"shop {n}\""));
@@ -133,7 +122,7 @@ fn in_the_daemons_place() {
         ));
         let agent = site.start();
         let client = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-        client.send_to(format!("{HEADER}{SEGMENT}").as_bytes(), address(&agent, "takes segments")).expect("it is sent");
+        client.send_to(format!("{HEADER}{SEGMENT}").as_bytes(), agent.listens("setting=udp ")).expect("it is sent");
         let count = if format == "spans" { 2 } else { 1 };
         agent.wait_for_ledger("all of it is delivered", |ledger| ledger.output("out", "delivered") == count);
         agent.stop().all_well();
@@ -159,7 +148,7 @@ fn requests_for_rules_are_signed() {
     let aws = Aws::start().expect("a server");
     let site = site(&format!("udp = false\ntcp = '127.0.0.1:0'\n{}", account(&aws)), "");
     let agent = site.start();
-    let tcp = address(&agent, "listens");
+    let tcp = agent.listens("setting=tcp ");
     let (status, body) = post(tcp, "/GetSamplingRules", "{\"NextToken\":null}");
     assert!(status == 200 && body.contains("\"RuleName\":\"Default\""), "{status} {body}");
     let report = "{\"SamplingStatisticsDocuments\":[{\"RuleName\":\"Default\",\"ClientID\":\"0123456789abcdef01234567\",\
@@ -189,7 +178,7 @@ fn rules_of_a_file_are_answered_here() {
     let site = site("udp = false\ntcp = '127.0.0.1:0'\nsampling = 'local'\nsampling_rules = 'rules.json'", "");
     site.write("rules.json", r#"{"version":2,"default":{"fixed_target":1,"rate":0.05}}"#);
     let agent = site.start();
-    let tcp = address(&agent, "listens");
+    let tcp = agent.listens("setting=tcp ");
     let (status, body) = post(tcp, "/GetSamplingRules", "{}");
     assert!(status == 200 && body.contains("\"RuleName\":\"Default\""), "{body}");
     assert_eq!(post(tcp, "/SamplingTargets", "").0, 400);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use suiro_test_servers::{Aws, Fault};
 
 use crate::agent::{Running, Site};
-use crate::traces::{addresses, post};
+use crate::traces::post;
 
 const PUT: &str = "PutTraceSegments";
 
@@ -33,7 +33,7 @@ fn span(n: usize) -> Value {
 
 /// Sends spans of these numbers.
 fn send(agent: &Running, numbers: std::ops::Range<usize>) {
-    let url = format!("http://{}/api/v2/spans", addresses(agent, 1)[0]);
+    let url = format!("http://{}/api/v2/spans", agent.listens("setting=listen "));
     let spans: Vec<Value> = numbers.map(span).collect();
     let (status, text) = post(&url, "application/json", &serde_json::to_vec(&spans).expect("JSON"));
     assert_eq!(status, 202, "{text}");

@@ -124,7 +124,7 @@ fn once(
     );
     fs::write(&config, text).context(config.display())?;
     let mut agent = Process::start(Command::new(program).arg("run").arg("-c").arg(&config), &log)?;
-    while !fs::read_to_string(&log).is_ok_and(|said| said.contains("takes segments")) || ledger(api).is_err() {
+    while !fs::read_to_string(&log).is_ok_and(|said| said.contains("takes datagrams")) || ledger(api).is_err() {
         if agent.ended()?.is_some() || agent.age() > Duration::from_secs(30) {
             return Err(Error::Message(format!("the agent does not listen\n{}", last_lines(&log))));
         }

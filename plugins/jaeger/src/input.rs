@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use suiro_record::{Batch, Signal};
+use suiro_sdk::datagrams::{Datagrams, Gate, SpanReader, receive_buffer};
 use suiro_sdk::intake::{Ack, Desk, Intake};
 use suiro_sdk::serve::{Body, Door, Refusal, Request, Response, ServerSettings, Service, StatusCode, empty};
 use suiro_sdk::settings::{Data, Reported, Section};
@@ -13,7 +14,7 @@ use suiro_sdk::{Input, Reason, Source, SourceSetup, StartError};
 
 use crate::decode::{DecodeError, Form, decode};
 use crate::thrift::Protocol;
-use crate::udp::Socket;
+use crate::udp::Messages;
 
 const HTTP: &str = "127.0.0.1:14268";
 const COMPACT: &str = "127.0.0.1:6831";
@@ -27,9 +28,19 @@ struct Jaeger {
     http: Option<SocketAddr>,
     /// What is spoken there, and what the address is called.
     udp: Vec<(SocketAddr, Protocol, &'static str)>,
+    /// Bytes the system keeps for datagrams nobody has read yet; `None`: as many as are good.
+    receive_buffer: Option<usize>,
     settings: ServerSettings,
     ack: Ack,
     intake: Arc<Intake>,
+    /// Of datagrams.
+    gate: Arc<Gate>,
+}
+
+/// Where it listens.
+struct Doors {
+    http: Option<Door>,
+    udp: Vec<(Datagrams, Protocol)>,
 }
 
 /// Takes spans over HTTP.
@@ -50,10 +61,11 @@ pub(crate) fn build(section: &Section) -> Result<Box<dyn Input>, Reported> {
         let help = "leave one of `listen`, `udp_compact` and `udp_binary` out, or set it to an address";
         section.error("this input listens nowhere", help);
     }
+    let receive_buffer = receive_buffer(section);
     section.finish()?;
     let settings = settings?;
     let intake = settings.intake();
-    Ok(Box::new(Jaeger { http, udp, settings, ack, intake }))
+    Ok(Box::new(Jaeger { http, udp, receive_buffer, settings, ack, intake, gate: Arc::default() }))
 }
 
 /// An address, or `false` for none.
@@ -69,27 +81,49 @@ fn address(section: &Section, key: &str, default: &str) -> Option<SocketAddr> {
 impl Input for Jaeger {
     fn source(&self, setup: SourceSetup) -> Result<Option<Box<dyn Source>>, StartError> {
         if let Some(desk) = self.intake.desk(&setup)? {
-            let door = self.http.map(|address| Door::open(address, "listen", &self.settings)).transpose()?;
-            let open = |(address, protocol, setting)| Socket::open(address, protocol, setting);
-            let sockets = self.udp.iter().copied().map(open).collect::<Result<Vec<_>, StartError>>()?;
-            let ack = self.ack;
-            desk.spawn(move |desk| async move {
-                let stopping = desk.stopping();
-                let served = async {
-                    if let Some(door) = door {
-                        door.serve(desk.clone(), Arc::new(Traces { desk: desk.clone(), ack })).await;
-                    }
-                };
-                let mut datagrams: FuturesUnordered<_> =
-                    sockets.into_iter().map(|socket| socket.serve(desk.clone())).collect();
-                tokio::select! {
-                    _ = async { tokio::join!(served, stopping) } => {}
-                    // They end only if they can't go on; then all of it is opened anew.
-                    Some(()) = datagrams.next() => {}
-                }
-            })?;
+            let doors = self.open(&desk)?;
+            let (ack, gate) = (self.ack, self.gate.clone());
+            gate.open();
+            desk.spawn(move |desk| doors.serve(desk, ack, gate))?;
         }
-        Ok(Some(self.intake.source(&setup)))
+        Ok(Some(self.gate.source(self.intake.source(&setup))))
+    }
+}
+
+// === impl Jaeger ===
+
+impl Jaeger {
+    fn open(&self, desk: &Desk) -> Result<Doors, StartError> {
+        let http = self.http.map(|address| Door::open(address, "listen", &self.settings)).transpose()?;
+        let open = |&(address, protocol, setting)| {
+            let socket = Datagrams::udp(desk, setting, address, self.receive_buffer, "");
+            socket.map(|socket| (socket, protocol))
+        };
+        let udp = self.udp.iter().map(open).collect::<Result<Vec<_>, StartError>>()?;
+        Ok(Doors { http, udp })
+    }
+}
+
+// === impl Doors ===
+
+impl Doors {
+    /// Until the agent stops, or who reads datagrams has died: then all of it is opened anew.
+    async fn serve(self, desk: Desk, ack: Ack, gate: Arc<Gate>) {
+        let stopping = desk.stopping();
+        let answered = async {
+            if let Some(door) = self.http {
+                door.serve(desk.clone(), Arc::new(Traces { desk: desk.clone(), ack })).await;
+            }
+        };
+        let read = |(socket, protocol): (Datagrams, Protocol)| {
+            let mut reader = SpanReader::new(desk.clone(), gate.clone(), Messages::new(protocol));
+            socket.read(desk.clone(), move |burst| reader.take(burst))
+        };
+        let mut read: FuturesUnordered<_> = self.udp.into_iter().map(read).collect();
+        tokio::select! {
+            _ = async { tokio::join!(answered, stopping) } => {}
+            Some(()) = read.next() => {}
+        }
     }
 }
 

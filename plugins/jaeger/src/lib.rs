@@ -7,6 +7,7 @@
 //! | `listen` | `127.0.0.1:14268` | Thrift over HTTP, `POST /api/traces`; `false`: not |
 //! | `udp_compact` | `127.0.0.1:6831` | the compact protocol over UDP; `false`: not |
 //! | `udp_binary` | `127.0.0.1:6832` | the binary protocol over UDP; `false`: not |
+//! | `receive_buffer` | 4 MiB | what the system keeps of datagrams for the agent to read |
 //! | `ack`, `ack_timeout` | `queued`, 8s | when a request is answered, see [`suiro_sdk::intake`] |
 //! | `auth`, `tls`, `max_body`, `max_pending`, `max_connections`, `timeout` | | of HTTP, see [`suiro_sdk::serve`] |
 //!
@@ -20,7 +21,8 @@
 //! # Guarantee
 //!
 //! Over HTTP: what is answered 202 is in the queue of every output (`ack`); what is not answered is to be sent again, and may
-//! then come twice. A batch is taken whole or not at all (400 says what is wrong with it). Over UDP: nothing.
+//! then come twice. A batch is taken whole or not at all (400 says what is wrong with it). Over UDP nobody can be
+//! told to send again: what was read is delivered, and what is lost is counted ([`suiro_sdk::datagrams`]).
 
 mod decode;
 mod input;

@@ -14,6 +14,7 @@
 pub mod aws;
 pub mod compress;
 pub mod custody;
+pub mod datagrams;
 pub mod decode;
 pub mod decompress;
 pub mod document;

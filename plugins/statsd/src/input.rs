@@ -1,20 +1,17 @@
 //! The input: its sockets.
-//!
-//! Datagrams that come while the thread is busy wait in the system's buffer, and are lost where that is full: no reader of
-//! datagrams can do better. Those that come in a burst are read in one go.
 
-use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::os::unix::net::UnixListener as StdListener;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use nix::sys::socket::{getsockopt, setsockopt, sockopt};
-use suiro_sdk::intake::{Desk, Intake};
+use suiro_sdk::datagrams::Datagrams;
+use suiro_sdk::intake::{Desk, Intake, LastCall};
+use suiro_sdk::record::Batch;
 use suiro_sdk::serve::unix;
 use suiro_sdk::settings::{Reported, Section};
-use suiro_sdk::{Flow, Input, InputLedger, Polled, Source, SourceSetup, StartError, Tracker};
+use suiro_sdk::{Flow, Input, InputLedger, Source, SourceSetup, StartError, Tracker};
 use tokio::io::AsyncReadExt;
-use tokio::net::{UdpSocket, UnixDatagram, UnixListener, UnixStream};
+use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -22,8 +19,6 @@ use crate::parse::MAX_LINE;
 use crate::receive::Collector;
 use crate::settings::Settings;
 
-/// Datagrams read in one go.
-const BURST: usize = 512;
 /// Connections of `unix_stream` at once.
 const MAX_STREAMS: usize = 256;
 /// How soon a window that found no room is tried again.
@@ -36,19 +31,11 @@ struct Statsd {
     collector: Arc<Mutex<Option<Shared>>>,
 }
 
-/// What a worker reads: what is handed over, and at the end what nobody had handed over yet.
-struct StatsdSource {
-    inner: Box<dyn Source>,
-    collector: Arc<Mutex<Option<Shared>>>,
-    ledger: Arc<InputLedger>,
-    last: VecDeque<Flow>,
-}
-
-/// Sockets, bound.
+/// Where it listens.
 struct Sockets {
-    udp: Option<std::net::UdpSocket>,
-    unix: Option<std::os::unix::net::UnixDatagram>,
-    stream: Option<std::os::unix::net::UnixListener>,
+    udp: Option<Datagrams>,
+    unix: Option<Datagrams>,
+    stream: Option<StdListener>,
 }
 
 type Shared = Arc<Mutex<Collector>>;
@@ -63,87 +50,65 @@ impl Input for Statsd {
     fn source(&self, setup: SourceSetup) -> Result<Option<Box<dyn Source>>, StartError> {
         if let Some(desk) = self.intake.desk(&setup)? {
             let sockets = Sockets::open(&self.settings, &desk)?;
-            let settings = self.settings.clone();
-            let collector = Arc::new(Mutex::new(Collector::new(desk.clone(), &settings.shape)));
+            let shape = &self.settings.shape;
+            let collector = Arc::new(Mutex::new(Collector::new(desk.clone(), shape)));
             *lock(&self.collector) = Some(collector.clone());
-            desk.spawn(move |desk| serve(desk, settings, sockets, collector))?;
+            let interval = shape.interval;
+            desk.spawn(move |desk| serve(desk, interval, sockets, collector))?;
         }
-        Ok(Some(Box::new(StatsdSource {
-            inner: self.intake.source(&setup),
-            collector: self.collector.clone(),
-            ledger: setup.ledger.clone(),
-            last: VecDeque::new(),
-        })))
+        let (collector, ledger) = (self.collector.clone(), setup.ledger.clone());
+        // The collector is closed before what it handed over is taken.
+        let close = move || {
+            let collector = lock(&collector).take();
+            collector.map(|collector| flows(&collector, &ledger)).unwrap_or_default()
+        };
+        Ok(Some(Box::new(LastCall::new(self.intake.source(&setup), close))))
     }
 }
 
-impl Source for StatsdSource {
-    fn poll(&mut self) -> Polled {
-        self.inner.poll()
-    }
-
-    /// Nobody sends a datagram again: what was handed over is taken, and the window ends. The collector is closed first, so
-    /// that nothing is handed over behind that.
-    fn stop(&mut self) {
-        let collector = lock(&self.collector).take();
-        let batches = collector.map(|collector| lock(&collector).close()).unwrap_or_default();
-        // It panics if the network side has died: there is nothing more then.
-        while let Ok(polled) = catch_unwind(AssertUnwindSafe(|| self.inner.poll())) {
-            match polled {
-                Polled::Batch(flow) => self.last.push_back(flow),
-                Polled::Idle { until: Some(_) } => {}
-                Polled::Idle { until: None } | Polled::Done => break,
-            }
-        }
-        for batch in batches.into_iter().filter(|batch| !batch.is_empty()) {
-            let tracker = Tracker::new(batch.scopes()[0].source.clone(), 0, self.ledger.clone(), None);
-            let end = batch.rows.iter().map(|row| row.end).max().unwrap_or(0);
-            let receipt = tracker.open(0..end, batch.len() as u64);
-            self.last.push_back(Flow::new(batch, receipt));
-        }
-        self.inner.stop();
-    }
-
-    fn finish(&mut self) -> Option<Flow> {
-        self.last.pop_front()
-    }
-}
-
-async fn serve(desk: Desk, settings: Settings, sockets: Sockets, collector: Shared) {
-    let stopping = desk.stopping();
-    let name = desk.name().clone();
-    let failed = |error: std::io::Error| tracing::error!(input = %name, %error, "can't listen");
-    if let Some(socket) = sockets.udp {
-        match UdpSocket::from_std(socket) {
-            Ok(socket) => drop(tokio::spawn(read_udp(socket, collector.clone()))),
-            Err(error) => return failed(error),
-        }
-    }
-    if let Some(socket) = sockets.unix {
-        match UnixDatagram::from_std(socket) {
-            Ok(socket) => drop(tokio::spawn(read_unix(socket, collector.clone()))),
-            Err(error) => return failed(error),
-        }
-    }
-    if let Some(listener) = sockets.stream {
-        match UnixListener::from_std(listener) {
-            Ok(listener) => drop(tokio::spawn(accept(listener, collector.clone()))),
-            Err(error) => return failed(error),
-        }
-    }
-    tokio::pin!(stopping);
-    let Some(interval) = settings.shape.interval else {
-        stopping.await;
-        return;
+/// What a collector held when the agent stopped.
+fn flows(collector: &Mutex<Collector>, ledger: &Arc<InputLedger>) -> Vec<Flow> {
+    let batches = lock(collector).close().into_iter().filter(|batch| !batch.is_empty());
+    let flow = |batch: Batch| {
+        let tracker = Tracker::new(batch.scopes()[0].source.clone(), 0, ledger.clone(), None);
+        let end = batch.rows.iter().map(|row| row.end).max().unwrap_or(0);
+        let receipt = tracker.open(0..end, batch.len() as u64);
+        Flow::new(batch, receipt)
     };
+    batches.map(flow).collect()
+}
+
+/// Until the agent stops, or who reads datagrams has died: then all of it is opened anew.
+async fn serve(desk: Desk, interval: Option<Duration>, sockets: Sockets, collector: Shared) {
+    let stopping = desk.stopping();
+    let read = async |socket: Option<Datagrams>| {
+        let Some(socket) = socket else { return std::future::pending().await };
+        let collector = collector.clone();
+        socket.read(desk.clone(), move |burst| lock(&collector).take(burst)).await;
+    };
+    let streams = async {
+        let Some(listener) = sockets.stream else { return std::future::pending().await };
+        match UnixListener::from_std(listener) {
+            Ok(listener) => accept(listener, &collector).await,
+            Err(error) => tracing::error!(input = %desk.name(), %error, "can't listen"),
+        }
+    };
+    tokio::select! {
+        () = stopping => {}
+        () = read(sockets.udp) => {}
+        () = read(sockets.unix) => {}
+        () = streams => {}
+        () = end_windows(interval, &collector) => {}
+    }
+}
+
+/// Ends a window each interval, if there is one.
+async fn end_windows(interval: Option<Duration>, collector: &Mutex<Collector>) {
+    let Some(interval) = interval else { return std::future::pending().await };
     let mut next = Instant::now() + interval;
     loop {
-        tokio::select! {
-            () = &mut stopping => break,
-            () = tokio::time::sleep_until(next) => {
-                next = Instant::now() + if lock(&collector).close_window() { interval } else { TRY_AGAIN };
-            }
-        }
+        tokio::time::sleep_until(next).await;
+        next = Instant::now() + if lock(collector).close_window() { interval } else { TRY_AGAIN };
     }
 }
 
@@ -152,38 +117,7 @@ fn lock<T>(collector: &Mutex<T>) -> MutexGuard<'_, T> {
     collector.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn read_udp(socket: UdpSocket, collector: Shared) {
-    let mut buffer = vec![0; MAX_LINE + 1];
-    while socket.readable().await.is_ok() {
-        burst(&collector, &mut buffer, |buffer| socket.try_recv(buffer));
-        tokio::task::yield_now().await;
-    }
-}
-
-async fn read_unix(socket: UnixDatagram, collector: Shared) {
-    let mut buffer = vec![0; MAX_LINE + 1];
-    while socket.readable().await.is_ok() {
-        burst(&collector, &mut buffer, |buffer| socket.try_recv(buffer));
-        tokio::task::yield_now().await;
-    }
-}
-
-/// Reads what has come.
-fn burst(collector: &Mutex<Collector>, buffer: &mut [u8], mut recv: impl FnMut(&mut [u8]) -> std::io::Result<usize>) {
-    let mut collector = lock(collector);
-    for _ in 0..BURST {
-        match recv(buffer) {
-            Ok(len) if len > MAX_LINE => collector.cut(),
-            Ok(len) => collector.datagram(&buffer[..len]),
-            // An error of an earlier datagram to somebody else says nothing of the next.
-            Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {}
-            Err(_) => break,
-        }
-    }
-    collector.hand_over();
-}
-
-async fn accept(listener: UnixListener, collector: Shared) {
+async fn accept(listener: UnixListener, collector: &Shared) {
     let slots = Arc::new(Semaphore::new(MAX_STREAMS));
     loop {
         // A slot first: who comes meanwhile waits in the socket.
@@ -224,48 +158,14 @@ async fn read_stream(mut stream: UnixStream, collector: &Mutex<Collector>) {
 
 impl Sockets {
     fn open(settings: &Settings, desk: &Desk) -> Result<Sockets, StartError> {
-        let udp = settings
-            .udp
-            .map(|address| {
-                let failed = |error| StartError(format!("`udp`: can't listen on {address}: {error}"));
-                let socket = std::net::UdpSocket::bind(address).map_err(failed)?;
-                socket.set_nonblocking(true).map_err(failed)?;
-                if let Some(bytes) = settings.receive_buffer {
-                    enlarge(&socket, bytes, desk);
-                }
-                tracing::info!(input = %desk.name(), address = %socket.local_addr().map_err(failed)?, "takes datagrams");
-                Ok(socket)
-            })
-            .transpose()?;
-        let unix = settings.unix.as_deref().map(|path| {
-            let socket = unix::bind_at("unix", path, unix::MODE, || std::os::unix::net::UnixDatagram::bind(path))?;
-            socket.set_nonblocking(true).map_err(|error| StartError(format!("`unix`: {error}")))?;
-            if let Some(bytes) = settings.receive_buffer {
-                enlarge(&socket, bytes, desk);
-            }
-            Ok(socket)
-        });
-        let stream = settings.unix_stream.as_deref().map(|path| {
-            let listener =
-                unix::bind_at("unix_stream", path, unix::MODE, || std::os::unix::net::UnixListener::bind(path))?;
+        let Settings { udp, unix, unix_stream, receive_buffer, .. } = settings;
+        let udp = udp.map(|address| Datagrams::udp(desk, "udp", address, *receive_buffer, ""));
+        let unix = unix.as_deref().map(|path| Datagrams::unix(desk, "unix", path, *receive_buffer));
+        let stream = unix_stream.as_deref().map(|path| {
+            let listener = unix::bind_at("unix_stream", path, unix::MODE, || StdListener::bind(path))?;
             listener.set_nonblocking(true).map_err(|error| StartError(format!("`unix_stream`: {error}")))?;
             Ok(listener)
         });
-        Ok(Sockets { udp, unix: unix.transpose()?, stream: stream.transpose()? })
-    }
-}
-
-/// Asks the system for a receive buffer; it may give less.
-fn enlarge(socket: &impl std::os::fd::AsFd, bytes: usize, desk: &Desk) {
-    let _ = setsockopt(socket, sockopt::RcvBuf, &bytes);
-    // The system doubles what it is asked for, for its own needs, and says so.
-    let given = getsockopt(socket, sockopt::RcvBuf).map_or(0, |given| given / 2);
-    if given < bytes {
-        tracing::warn!(
-            input = %desk.name(),
-            wanted = bytes,
-            given,
-            "`receive_buffer` is more than the system allows: raise net.core.rmem_max, or datagrams may be lost in bursts"
-        );
+        Ok(Sockets { udp: udp.transpose()?, unix: unix.transpose()?, stream: stream.transpose()? })
     }
 }

@@ -1,8 +1,9 @@
 //! From datagrams to what is handed over.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
+use suiro_sdk::datagrams::{Burst as Datagrams, Complaint, STOPPED};
+use suiro_sdk::http::excerpt;
 use suiro_sdk::intake::Desk;
 use suiro_sdk::record::{Batch, EditError, Scope, Signal};
 use suiro_sdk::{Reason, time};
@@ -17,8 +18,6 @@ use crate::{notice, parse};
 const BATCH: usize = 4096;
 /// What a point takes in memory, about, bytes.
 const POINT: usize = 512;
-/// How often it is said that lines are malformed.
-const SAY_AGAIN: Duration = Duration::from_secs(60);
 
 /// Makes records of datagrams.
 #[derive(Debug)]
@@ -26,9 +25,7 @@ pub(crate) struct Collector {
     desk: Desk,
     window: Option<Window>,
     burst: Burst,
-    /// Malformed lines nothing was said of, and when something was.
-    unsaid: usize,
-    said: Option<Instant>,
+    malformed: Complaint,
     /// The agent stops.
     closed: bool,
 }
@@ -47,10 +44,18 @@ struct Burst {
 impl Collector {
     pub(crate) fn new(desk: Desk, shape: &Shape) -> Self {
         let window = shape.interval.is_some().then(|| Window::new(shape.clone(), time::now()));
-        Collector { desk, window, burst: Burst::default(), unsaid: 0, said: None, closed: false }
+        Collector { desk, window, burst: Burst::default(), malformed: Complaint::default(), closed: false }
     }
 
-    /// Takes one datagram.
+    /// Takes those that were there at one time.
+    pub(crate) fn take(&mut self, burst: Datagrams<'_>) {
+        for (_, datagram) in burst.iter() {
+            self.datagram(datagram);
+        }
+        self.hand_over();
+    }
+
+    /// Takes one.
     pub(crate) fn datagram(&mut self, bytes: &[u8]) {
         self.burst.bytes += bytes.len() as u64;
         let now = time::now();
@@ -97,17 +102,13 @@ impl Collector {
 
     fn malformed(&mut self, line: &[u8], error: parse::ParseError) {
         self.desk.turn_away(Reason::MALFORMED, 1);
-        self.unsaid += 1;
-        if self.said.is_none_or(|said| said.elapsed() >= SAY_AGAIN) {
-            let excerpt = String::from_utf8_lossy(&line[..line.len().min(200)]);
+        if let Some(malformed) = self.malformed.of(1) {
             tracing::warn!(
                 input = %self.desk.name(),
-                line = %suiro_sdk::http::excerpt(excerpt.as_bytes()),
-                malformed = self.unsaid,
+                line = %excerpt(&line[..line.len().min(200)]),
+                malformed,
                 "a line is not StatsD: {error}; it is counted and left out"
             );
-            self.said = Some(Instant::now());
-            self.unsaid = 0;
         }
     }
 
@@ -164,9 +165,6 @@ fn end_window(desk: &Desk, window: &mut Window) -> Burst {
     });
     burst
 }
-
-/// The agent has stopped.
-pub(crate) const STOPPED: Reason = Reason("stopped");
 
 // === impl Burst ===
 

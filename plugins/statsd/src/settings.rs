@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use suiro_sdk::datagrams::receive_buffer;
 use suiro_sdk::serve::listen;
 use suiro_sdk::settings::{ByteSize, Data, Reported, Section};
 
@@ -18,7 +19,7 @@ pub(crate) struct Settings {
     pub(crate) unix: Option<PathBuf>,
     /// A Unix socket for streams of datagrams, each behind its length.
     pub(crate) unix_stream: Option<PathBuf>,
-    /// Bytes the system keeps for datagrams nobody has read yet; `None`: as many as it likes.
+    /// Bytes the system keeps for datagrams nobody has read yet; `None`: as many as are good.
     pub(crate) receive_buffer: Option<usize>,
     /// Bytes of records handed over and not yet taken.
     pub(crate) max_pending: usize,
@@ -78,8 +79,7 @@ impl Settings {
                 "leave `udp` out, or set `unix` or `unix_stream`",
             );
         }
-        let sizes = ByteSize(4096)..=ByteSize::mib(1024);
-        let receive_buffer = section.within("receive_buffer", sizes).map(ByteSize::as_usize);
+        let receive_buffer = receive_buffer(section);
         let pending = ByteSize(64 << 10)..=ByteSize::mib(1024);
         let max_pending = section.within("max_pending", pending).unwrap_or(ByteSize::mib(16)).as_usize();
         let shape = Shape::read(section);

@@ -1,13 +1,11 @@
 //! Attributes changed on the way from OTLP to OTLP: in the messages as they came, or of records somebody looked into before.
 
+use super::client::{Grpc, LOGS, TRACES, logs, pair, spans};
+use crate::agent::Site;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message as _;
 use suiro_test_servers::Sink;
-
-use super::address;
-use super::client::{Grpc, LOGS, TRACES, logs, pair, spans};
-use crate::agent::Site;
 
 /// Everything. Of when a log was observed, which is when it was read, only whether it says so.
 fn shown(sink: &Sink) -> Vec<String> {
@@ -40,7 +38,7 @@ fn through(filters: &str) -> Vec<String> {
         sink.url()
     ));
     let running = site.start();
-    let mut client = Grpc::connect(&address(&running, "grpc"));
+    let mut client = Grpc::connect(&running.listens("setting=grpc ").to_string());
     let mut request = logs(0, 20);
     for (n, log) in request.resource_logs[0].scope_logs[0].log_records.iter_mut().enumerate() {
         log.attributes.push(pair("user.id", &format!("u{n}")));

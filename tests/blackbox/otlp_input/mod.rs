@@ -24,19 +24,7 @@ fn config(sink: &Sink, settings: &str, output: &str) -> String {
     )
 }
 
-/// Where the input listens: what it says of `grpc` or `http`.
-fn address(running: &Running, setting: &str) -> String {
-    let find = |said: &str| {
-        let line =
-            said.lines().find(|line| line.contains("listens") && line.contains(&format!("setting={setting} ")))?;
-        let (_, rest) = line.split_once("address=")?;
-        Some(rest.split_whitespace().next()?.trim_matches('"').to_owned())
-    };
-    running.wait_for("the input to listen", |running| find(&running.stderr()).is_some());
-    find(&running.stderr()).unwrap()
-}
-
 /// Both addresses.
 fn addresses(running: &Running) -> (String, String) {
-    (address(running, "grpc"), address(running, "http"))
+    (running.listens("setting=grpc ").to_string(), running.listens("setting=http ").to_string())
 }

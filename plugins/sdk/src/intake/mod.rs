@@ -14,8 +14,9 @@
 //!    that is a disk queue), or is answered for altogether: [`AckLevel`]. A request that is answered late, or not at all,
 //!    was perhaps delivered: its sender sends it again, so it may be delivered twice, never lost.
 
+mod last_call;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod ticket;
 
 use std::collections::VecDeque;
@@ -33,6 +34,7 @@ use crate::ledger::{InputLedger, Reason};
 use crate::pool::Pool;
 use crate::tag;
 
+pub use self::last_call::LastCall;
 use self::ticket::Progress;
 pub use self::ticket::{Ack, AckLevel, AckTimeout, Ticket};
 

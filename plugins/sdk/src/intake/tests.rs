@@ -3,13 +3,14 @@
 use suiro_record::Row;
 
 use super::*;
+use crate::custody::Tracker;
 use crate::decode::{Decoder, OnParseError};
 use crate::lang::Template;
 
 const QUEUED: Ack = Ack { level: AckLevel::Queued, timeout: Duration::from_secs(30) };
 const DELIVERED: Ack = Ack { level: AckLevel::Delivered, timeout: Duration::from_secs(30) };
 
-fn setup() -> SourceSetup {
+pub(crate) fn setup() -> SourceSetup {
     let ledger = Arc::<InputLedger>::default();
     SourceSetup {
         name: "in".into(),
@@ -180,4 +181,31 @@ fn a_network_side_that_dies_takes_the_source_with_it() {
     assert!(intake.desk(&once).unwrap().is_none());
     assert!(matches!(intake.source(&once).poll(), Polled::Done));
     assert!(intake.desk(&SourceSetup { shard: 1, ..setup }).unwrap().is_none());
+}
+
+/// Scenario: an agent stops while two requests wait, and something was never handed over.
+/// Guarantees: all of it is taken, in that order, and nothing comes behind that.
+#[test]
+fn at_the_last_call_all_is_taken() {
+    let setup = setup();
+    let intake = Intake::new(1 << 20);
+    let desk = intake.desk(&setup).unwrap().unwrap();
+    let hand_over = |sizes: &[usize]| drop(desk.submit(desk.try_room(1).unwrap(), batches(&desk, sizes), 1));
+    let mut never = Some(Tracker::new(desk.origin(), 0, setup.ledger.clone(), None));
+    let close = || {
+        let flow = |tracker: Arc<Tracker>| Flow::new(batches(&desk, &[3]).remove(0), tracker.open(0..3, 3));
+        never.take().map(flow).into_iter().collect()
+    };
+    let mut source = LastCall::new(intake.source(&setup), close);
+    hand_over(&[1, 2]);
+    hand_over(&[1]);
+    source.stop();
+    assert!(desk.try_room(1).is_err());
+    for size in [1, 2, 1, 3] {
+        let flow = source.finish().expect("a batch");
+        assert_eq!(flow.batch.len(), size);
+        flow.custody.settle();
+    }
+    assert!(source.finish().is_none());
+    assert_eq!((setup.ledger.received(), setup.ledger.settled_records()), (7, 7));
 }

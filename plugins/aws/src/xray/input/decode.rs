@@ -12,6 +12,7 @@ use std::sync::Arc;
 use suiro_record::{
     Assembly, Batch, EditError, JsonError, Key, Kind, NodeRef, Piece, RootId, Row, Scope, Source, TimeKind, Utf8Report,
 };
+use suiro_sdk::datagrams::Decode;
 use suiro_sdk::spans::Spans;
 
 use super::attributes;
@@ -101,27 +102,6 @@ impl Decoder {
         Decoder { format, scratch: Batch::new("".into(), scopes.plain().clone(), 0), scopes }
     }
 
-    /// What comes from now on is of `source`.
-    pub fn begin(&mut self, source: Arc<Source>) {
-        self.scopes.begin(source);
-    }
-
-    /// Adds what is in `datagram`, of which the first byte is number `base` of the source, to `spans`. Nothing of it is added
-    /// after an error.
-    pub fn decode(&mut self, datagram: &[u8], base: u64, spans: &mut Spans<'_>) -> Result<(), DecodeError> {
-        let document = document(datagram)?;
-        let root = self.parse(document)?;
-        let Decoder { format, scratch, scopes } = self;
-        let node = scratch.body(root);
-        let place = base..base.saturating_add(datagram.len() as u64);
-        let mark = spans.mark();
-        let added = match format {
-            Format::Spans => add(node, scopes, place, spans),
-            Format::Segments => pass(node, document, scopes.plain(), place, spans),
-        };
-        added.inspect_err(|_| spans.cut(mark))
-    }
-
     /// Parses a document. Documents pile up until the batch is large, so that the next one finds the keys of the last.
     fn parse(&mut self, document: &[u8]) -> Result<RootId, DecodeError> {
         if self.scratch.used() > FULL {
@@ -152,6 +132,28 @@ impl Decoder {
         } else {
             self.scratch.reset(self.scratch.tag.clone(), scope, 0);
         }
+    }
+}
+
+impl Decode for Decoder {
+    type Error = DecodeError;
+
+    fn begin(&mut self, source: Arc<Source>) {
+        self.scopes.begin(source);
+    }
+
+    fn decode(&mut self, datagram: &[u8], base: u64, spans: &mut Spans<'_>) -> Result<(), DecodeError> {
+        let document = document(datagram)?;
+        let root = self.parse(document)?;
+        let Decoder { format, scratch, scopes } = self;
+        let node = scratch.body(root);
+        let place = base..base.saturating_add(datagram.len() as u64);
+        let mark = spans.mark();
+        let added = match format {
+            Format::Spans => add(node, scopes, place, spans),
+            Format::Segments => pass(node, document, scopes.plain(), place, spans),
+        };
+        added.inspect_err(|_| spans.cut(mark))
     }
 }
 

@@ -57,7 +57,6 @@ mod exceptions;
 mod links;
 mod map;
 mod proxy;
-mod receive;
 mod resource;
 mod sampling;
 mod seconds;

@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use suiro_sdk::aws::AccountSettings;
+use suiro_sdk::datagrams::receive_buffer;
 use suiro_sdk::serve::{ServerSettings, listen};
-use suiro_sdk::settings::{ByteSize, Data, Reported, Section};
+use suiro_sdk::settings::{Data, Reported, Section};
 
 use super::decode::Format;
 use super::sampling::Rules;
@@ -49,8 +50,7 @@ impl Settings {
         }
         let formats = [("spans", Format::Spans), ("segments", Format::Segments)];
         let format = section.choice("format", &formats).unwrap_or(Format::Spans);
-        let sizes = ByteSize(4096)..=ByteSize::mib(1024);
-        let receive_buffer = section.within("receive_buffer", sizes).map(ByteSize::as_usize);
+        let receive_buffer = receive_buffer(section);
         let server = ServerSettings::read(section, tcp.as_slice());
         let account = AccountSettings::read(section);
         let sampling = read_sampling(section, account);

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use suiro_record::{Batch, Scope, Signal, Source, TimeKind};
+use suiro_sdk::datagrams::Decode as _;
 use suiro_sdk::decode::{Decoder as LineDecoder, OnParseError};
 use suiro_sdk::lang::Template;
 use suiro_sdk::spans::Spans;
@@ -21,7 +22,7 @@ const READ_AT: i64 = 5_000_000;
 const HEADER: &str = "{\"format\":\"json\",\"version\":1}\n";
 
 /// What a source gets at its start.
-pub(super) fn setup() -> SourceSetup {
+fn setup() -> SourceSetup {
     let ledger = Arc::<InputLedger>::default();
     SourceSetup {
         name: "in".into(),

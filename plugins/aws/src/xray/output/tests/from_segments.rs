@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
+use suiro_sdk::datagrams::Decode as _;
 use suiro_sdk::spans::Spans;
 
 use super::*;
