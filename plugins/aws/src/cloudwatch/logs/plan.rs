@@ -1,8 +1,8 @@
 //! From a delivery to streams: which record goes to which group and stream, in which order.
 
 use hashbrown::HashMap;
-use suiro_record::{Batch, Signal};
-use suiro_sdk::lang::Refusal;
+use suiro_record::{Batch, Row, Signal};
+use suiro_sdk::lang::{DestinationPrepared, Refusal};
 use suiro_sdk::{Delivery, Reason, Verdict};
 
 use super::names;
@@ -53,72 +53,61 @@ pub(super) enum What {
 /// Behind the group in a key. No UTF-8 holds it.
 const GROUP_END: u8 = 0xff;
 
+/// Chooses the streams of records.
+struct Chooser<'s> {
+    settings: &'s Settings,
+    /// All records go the same way: nothing to look at but the first.
+    fixed: bool,
+    /// So many events are expected of each stream.
+    expected: usize,
+    streams: Vec<Stream>,
+    /// By what the templates rendered.
+    rendered: HashMap<Vec<u8>, usize>,
+    /// By the names made of it: two texts may be one name when they are clean.
+    named: HashMap<(String, String), usize>,
+    /// The choice before this one, mostly the same.
+    last: Option<(Vec<u8>, usize)>,
+    key: Vec<u8>,
+}
+
+/// The templates, prepared for a batch.
+struct Templates<'b> {
+    batch: &'b Batch,
+    group: DestinationPrepared<'b>,
+    stream: DestinationPrepared<'b>,
+}
+
 // === impl Plan ===
 
 impl Plan {
     pub(super) fn new(settings: &Settings, delivery: &Delivery) -> Plan {
-        let mut plan = Plan::default();
-        // By what the templates rendered, and by the names made of it: two texts may be one name when they are clean.
-        let mut rendered: HashMap<Vec<u8>, usize> = HashMap::new();
-        let mut named: HashMap<(String, String), usize> = HashMap::new();
-        let mut last: Option<(Vec<u8>, usize)> = None;
-        let mut key = Vec::new();
-        // All records go the same way: nothing to look at but the first.
-        let fixed = settings.group.is_literal().is_some() && settings.stream.is_literal().is_some();
-        let mut number = 0_u32;
+        let mut chooser = Chooser::new(settings, delivery.len());
+        let mut apart = Vec::new();
+        let mut number = 0..;
         for (at, part) in delivery.parts.iter().enumerate() {
             let batch: &Batch = &part.batch;
             let are_points = batch.signal == Signal::Metrics && matches!(settings.format, Format::Emf(_));
-            let group = settings.group.prepare(batch);
-            let stream = settings.stream.prepare(batch);
-            for n in 0..part.len() {
+            let templates = chooser.prepare(batch);
+            for (n, number) in (0..part.len()).zip(&mut number) {
                 let row_at = part.row_index(n);
                 let row = &batch.rows[row_at as usize];
-                let this = number;
-                number += 1;
-                let chosen = match &last {
-                    Some((_, chosen)) if fixed => *chosen,
-                    _ => {
-                        key.clear();
-                        let result =
-                            group.render(batch, row, &mut key).map_err(|refusal| verdict("log_group", &refusal));
-                        key.push(GROUP_END);
-                        let result = result.and_then(|()| {
-                            stream.render(batch, row, &mut key).map_err(|refusal| verdict("log_stream", &refusal))
-                        });
-                        if let Err(verdict) = result {
-                            plan.apart.push((this as usize, verdict));
-                            continue;
-                        }
-                        match &last {
-                            Some((before, chosen)) if *before == key => *chosen,
-                            _ => {
-                                let chosen = match rendered.get(&key) {
-                                    Some(chosen) => *chosen,
-                                    None => {
-                                        let chosen = plan.choose(&mut named, &key);
-                                        if fixed && !are_points {
-                                            plan.streams[chosen].events.reserve(delivery.len() - this as usize);
-                                        }
-                                        rendered.insert(key.clone(), chosen);
-                                        chosen
-                                    }
-                                };
-                                last = Some((key.clone(), chosen));
-                                chosen
-                            }
-                        }
+                let chosen = match chooser.choose(&templates, row) {
+                    Ok(chosen) => chosen,
+                    Err(verdict) => {
+                        apart.push((number as usize, verdict));
+                        continue;
                     }
                 };
-                let stream = &mut plan.streams[chosen];
+                let stream = &mut chooser.streams[chosen];
                 if are_points {
-                    stream.points.push(emf::Place { number: this, part: at as u32, row: row_at });
+                    stream.points.push(emf::Place { number, part: at as u32, row: row_at });
                 } else {
-                    let what = What::Record { number: this, part: at as u32, row: row_at };
+                    let what = What::Record { number, part: at as u32, row: row_at };
                     stream.events.push(Event { time: row.time, what });
                 }
             }
         }
+        let mut plan = Plan { streams: chooser.streams, apart, altered: 0 };
         if let Format::Emf(emf) = &settings.format {
             plan.write_documents(emf, delivery);
         }
@@ -130,24 +119,6 @@ impl Plan {
         }
         plan.streams.retain(|stream| !stream.events.is_empty());
         plan
-    }
-
-    /// The stream of a key that is new in this delivery.
-    fn choose(&mut self, named: &mut HashMap<(String, String), usize>, key: &[u8]) -> usize {
-        let end = key.iter().position(|&b| b == GROUP_END).unwrap_or(key.len());
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let group = names::clean_group(&text(&key[..end]));
-        let stream = names::clean_stream(&text(key.get(end + 1..).unwrap_or_default()));
-        *named.entry((group, stream)).or_insert_with_key(|(group, stream)| {
-            self.streams.push(Stream {
-                group: group.clone(),
-                stream: stream.clone(),
-                events: Vec::new(),
-                documents: Vec::new(),
-                points: Vec::new(),
-            });
-            self.streams.len() - 1
-        })
     }
 
     fn write_documents(&mut self, settings: &emf::Settings, delivery: &Delivery) {
@@ -163,6 +134,82 @@ impl Plan {
             }
             stream.documents = written.documents;
         }
+    }
+}
+
+// === impl Chooser ===
+
+impl<'s> Chooser<'s> {
+    fn new(settings: &'s Settings, records: usize) -> Self {
+        let fixed = settings.group.is_literal().is_some() && settings.stream.is_literal().is_some();
+        let is_event_each = !matches!(settings.format, Format::Emf(_));
+        Chooser {
+            settings,
+            fixed,
+            expected: if fixed && is_event_each { records } else { 0 },
+            streams: Vec::new(),
+            rendered: HashMap::new(),
+            named: HashMap::new(),
+            last: None,
+            key: Vec::new(),
+        }
+    }
+
+    fn prepare<'b>(&self, batch: &'b Batch) -> Templates<'b>
+    where
+        's: 'b,
+    {
+        Templates { batch, group: self.settings.group.prepare(batch), stream: self.settings.stream.prepare(batch) }
+    }
+
+    /// Which of the streams a record goes to.
+    fn choose(&mut self, templates: &Templates<'_>, row: &Row) -> Result<usize, Verdict> {
+        if let Some((_, chosen)) = self.last.as_ref().filter(|_| self.fixed) {
+            return Ok(*chosen);
+        }
+        templates.render(row, &mut self.key)?;
+        if let Some((_, chosen)) = self.last.as_ref().filter(|(before, _)| *before == self.key) {
+            return Ok(*chosen);
+        }
+        let known = self.rendered.get(&self.key).copied();
+        let chosen = known.unwrap_or_else(|| {
+            let chosen = self.stream();
+            self.rendered.insert(self.key.clone(), chosen);
+            chosen
+        });
+        self.last = Some((self.key.clone(), chosen));
+        Ok(chosen)
+    }
+
+    /// The stream of a key that is new in this delivery.
+    fn stream(&mut self) -> usize {
+        let end = self.key.iter().position(|&b| b == GROUP_END).unwrap_or(self.key.len());
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let group = names::clean_group(&text(&self.key[..end]));
+        let stream = names::clean_stream(&text(self.key.get(end + 1..).unwrap_or_default()));
+        *self.named.entry((group, stream)).or_insert_with_key(|(group, stream)| {
+            self.streams.push(Stream {
+                group: group.clone(),
+                stream: stream.clone(),
+                events: Vec::with_capacity(self.expected),
+                documents: Vec::new(),
+                points: Vec::new(),
+            });
+            self.streams.len() - 1
+        })
+    }
+}
+
+// === impl Templates ===
+
+impl Templates<'_> {
+    /// What they say of a record: a key.
+    fn render(&self, row: &Row, key: &mut Vec<u8>) -> Result<(), Verdict> {
+        key.clear();
+        let Templates { batch, group, stream } = self;
+        group.render(batch, row, key).map_err(|refusal| verdict("log_group", &refusal))?;
+        key.push(GROUP_END);
+        stream.render(batch, row, key).map_err(|refusal| verdict("log_stream", &refusal))
     }
 }
 
