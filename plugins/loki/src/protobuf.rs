@@ -8,6 +8,8 @@
 //! All lengths come before what they measure. An entry's is known before it is written; a stream's is not, so it takes a
 //! varint of four bytes whatever its value (a longer form than need be is valid), filled in at the end.
 
+use suiro_sdk::protobuf::{put_varint, varint_len};
+
 /// One past the largest length four bytes of varint hold.
 const MAX_STREAM: usize = 1 << 28;
 
@@ -34,7 +36,7 @@ pub(crate) fn open_stream(labels: &[u8], out: &mut Vec<u8>) -> OpenStream {
     let at = out.len();
     out.extend_from_slice(&[0; 4]);
     out.push(FIELD_1);
-    write_varint(labels.len() as u64, out);
+    put_varint(labels.len() as u64, out);
     out.extend_from_slice(labels);
     OpenStream { at }
 }
@@ -59,7 +61,7 @@ pub(crate) fn write_entry(time: i64, line: &[u8], metadata: &[u8], out: &mut Vec
     for (tag, value) in [(VARINT_1, seconds), (VARINT_2, nanos)] {
         if value != 0 {
             stamp[stamp_len] = tag;
-            stamp_len = put_varint(value.cast_unsigned(), &mut stamp, stamp_len + 1);
+            stamp_len = place_varint(value.cast_unsigned(), &mut stamp, stamp_len + 1);
         }
     }
     let line_len = if line.is_empty() { 0 } else { 1 + varint_len(line.len() as u64) + line.len() };
@@ -67,7 +69,7 @@ pub(crate) fn write_entry(time: i64, line: &[u8], metadata: &[u8], out: &mut Vec
 
     let mut head = [0; 42];
     head[0] = FIELD_2;
-    let mut at = put_varint(entry_len as u64, &mut head, 1);
+    let mut at = place_varint(entry_len as u64, &mut head, 1);
     head[at] = FIELD_1;
     head[at + 1] = stamp_len as u8;
     at += 2;
@@ -75,7 +77,7 @@ pub(crate) fn write_entry(time: i64, line: &[u8], metadata: &[u8], out: &mut Vec
     at += stamp_len;
     if !line.is_empty() {
         head[at] = FIELD_2;
-        at = put_varint(line.len() as u64, &mut head, at + 1);
+        at = place_varint(line.len() as u64, &mut head, at + 1);
     }
     out.reserve(at + line.len() + metadata.len());
     out.extend_from_slice(&head[..at]);
@@ -87,22 +89,16 @@ pub(crate) fn write_entry(time: i64, line: &[u8], metadata: &[u8], out: &mut Vec
 pub(crate) fn write_metadata(name: &str, value: &[u8], out: &mut Vec<u8>) {
     let field = |len: usize| 1 + varint_len(len as u64) + len;
     out.push(FIELD_3);
-    write_varint((field(name.len()) + field(value.len())) as u64, out);
+    put_varint((field(name.len()) + field(value.len())) as u64, out);
     for (tag, text) in [(FIELD_1, name.as_bytes()), (FIELD_2, value)] {
         out.push(tag);
-        write_varint(text.len() as u64, out);
+        put_varint(text.len() as u64, out);
         out.extend_from_slice(text);
     }
 }
 
-fn write_varint(value: u64, out: &mut Vec<u8>) {
-    let mut bytes = [0; 10];
-    let len = put_varint(value, &mut bytes, 0);
-    out.extend_from_slice(&bytes[..len]);
-}
-
 #[inline]
-fn put_varint(mut value: u64, out: &mut [u8], mut at: usize) -> usize {
+fn place_varint(mut value: u64, out: &mut [u8], mut at: usize) -> usize {
     while value >= 0x80 {
         out[at] = value as u8 | 0x80;
         value >>= 7;
@@ -112,23 +108,9 @@ fn put_varint(mut value: u64, out: &mut [u8], mut at: usize) -> usize {
     at + 1
 }
 
-#[inline]
-fn varint_len(value: u64) -> usize {
-    (64 - (value | 1).leading_zeros() as usize).div_ceil(7)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn varints() {
-        for value in [0, 1, 0x7f, 0x80, 0x3fff, 0x4000, 1 << 28, u64::MAX] {
-            let mut out = Vec::new();
-            write_varint(value, &mut out);
-            assert_eq!(out.len(), varint_len(value), "{value}");
-        }
-    }
 
     #[test]
     fn bytes_as_protoc_writes_them() {

@@ -32,6 +32,7 @@ pub mod output;
 pub mod parser;
 pub mod point;
 pub mod pool;
+pub mod protobuf;
 pub mod registry;
 pub mod reroute;
 pub mod serve;

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use suiro_record::Signal;
+use suiro_sdk::protobuf::{Raw, Reader, close, open, put_int, put_uint};
 
 use super::index::check;
 use super::value::{messages, put_text};
-use super::wire::{Raw, Reader, close, open, put_int, put_uint};
 use super::{json as text, schema};
 
 /// How bodies are encoded.

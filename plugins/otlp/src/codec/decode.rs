@@ -8,12 +8,13 @@ use std::sync::Arc;
 use suiro_record::{
     Attributes, Batch, EditError, MessageEdit, MessageEditor, Messages, Row, Scope, Signal, Source, Value,
 };
+use suiro_sdk::protobuf::{Fields, Raw};
 
 use super::edit::Editor;
+use super::error;
 use super::index::{Group, Index, Metric, Record};
 use super::record::{self, Decoder};
 use super::value::{attributes_of, int};
-use super::wire::{Fields, Raw, error};
 use super::{DecodeError, Decoded, words};
 
 /// A batch that is being filled, and what of the request its heap is to be.

@@ -13,11 +13,10 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 use suiro_record::{Header, MessageEdit, MessageEditor, Path, PathRoot, Rewrite, Signal, Value};
+use suiro_sdk::protobuf::{Fields, Open, Raw, WireType, close, open, put_fixed64, put_len};
 
 use super::scan::len_of;
-use super::schema::WireType;
 use super::value::write_attributes;
-use super::wire::{Fields, Open, Raw, close, open, put_fixed64, put_len};
 
 /// Fields of a `KeyValue`, as they stand in nearly all of them: the key, then the value.
 const KEY: u8 = 1 << 3 | WireType::Len as u8;

@@ -7,12 +7,12 @@
 use std::sync::Arc;
 
 use suiro_record::{Batch, Row, Scope, Signal, Value};
+use suiro_sdk::protobuf::{Open, close, open, put_len, put_uint};
 use suiro_sdk::{Part, Rows};
 
 use super::decode::{DROPPED, ENTITIES, SCHEMA};
 use super::message::{self, Metric};
 use super::value::{are_same, put_text, write_attributes};
-use super::wire::{Open, close, open, put_len, put_uint};
 
 /// Lengths guessed for what is not closed yet: those of before fit mostly.
 #[derive(Debug)]

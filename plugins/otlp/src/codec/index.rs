@@ -9,11 +9,11 @@
 use std::ops::Range;
 
 use suiro_record::{MAX_KEYS, Signal};
+use suiro_sdk::protobuf::{Raw, Reader, WireType};
 
-use super::DecodeError;
 use super::scan::{self, Seen};
 use super::schema::{self, Kind, Message};
-use super::wire::{Raw, Reader, error};
+use super::{DecodeError, error};
 
 /// Lists and maps in an attribute's value or a body, at most.
 pub const MAX_NESTING: usize = 100;
@@ -300,9 +300,9 @@ pub(crate) fn check(bytes: &[u8], span: Range<usize>, message: &Message, nesting
 fn check_packed(bytes: &[u8], span: Range<usize>, kind: Kind) -> Result<(), DecodeError> {
     let mut reader = Reader::new(bytes, span.clone());
     match kind.wire_type() {
-        schema::WireType::Fixed64 if span.len().is_multiple_of(8) => {}
-        schema::WireType::Fixed32 if span.len().is_multiple_of(4) => {}
-        schema::WireType::Varint => {
+        WireType::Fixed64 if span.len().is_multiple_of(8) => {}
+        WireType::Fixed32 if span.len().is_multiple_of(4) => {}
+        WireType::Varint => {
             while !reader.is_done() {
                 reader.varint()?;
             }

@@ -16,11 +16,11 @@ use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use smallvec::SmallVec;
 use suiro_record::{Signal, write_json_str};
+use suiro_sdk::protobuf::{Raw, Reader, WireType, close, open, put_len, put_tag, put_varint, unzigzag, zigzag};
 
-use super::DecodeError;
 use super::message::read_hex;
-use super::schema::{self, Field, Kind, Message, WireType};
-use super::wire::{Raw, Reader, close, error, open, put_len, put_tag, put_varint, unzigzag, zigzag};
+use super::schema::{self, Field, Kind, Message};
+use super::{DecodeError, error};
 
 /// An `Export*ServiceRequest` in JSON as protobuf.
 pub fn to_protobuf(signal: Signal, json: &[u8]) -> Result<Vec<u8>, DecodeError> {

@@ -2,9 +2,11 @@
 
 use smallvec::SmallVec;
 use suiro_record::{Batch, Kind, LOG_KEY, NodeRef, Row, TimeKind};
+use suiro_sdk::protobuf::{
+    close, open, put_double, put_fixed32, put_fixed64, put_int, put_len, put_uint, put_varint, zigzag,
+};
 
 use super::value::{self, Number, number, put_text, write_pair, write_value};
-use super::wire::{close, open, put_double, put_fixed32, put_fixed64, put_int, put_len, put_uint, put_varint, zigzag};
 use super::words::{self, Enum};
 
 /// Members that have no field of their own.

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use suiro_record::{Batch, Row, Scope, Signal, Source};
+use suiro_sdk::protobuf::Malformed;
 
 pub mod answer;
 mod decode;
@@ -21,7 +22,6 @@ mod schema;
 #[cfg(test)]
 mod tests;
 mod value;
-mod wire;
 mod words;
 
 pub(crate) use encode::Encoder;
@@ -35,6 +35,16 @@ pub struct DecodeError {
     pub what: Cow<'static, str>,
     /// Where, about: a byte of the request.
     pub at: usize,
+}
+
+impl From<Malformed> for DecodeError {
+    fn from(Malformed { what, at }: Malformed) -> Self {
+        error(what, at)
+    }
+}
+
+fn error(what: &'static str, at: usize) -> DecodeError {
+    DecodeError { what: what.into(), at }
 }
 
 /// What a request holds.

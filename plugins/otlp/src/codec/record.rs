@@ -3,11 +3,10 @@
 use std::ops::Range;
 
 use suiro_record::{Assembly, Batch, EditError, Key, Piece, RootId, Row, Signal, TimeKind};
+use suiro_sdk::protobuf::{Fields, Malformed, Raw, Reader, unzigzag};
 
-use super::DecodeError;
 use super::index::Metric;
 use super::value::{chosen, int_piece, messages, pair, put_attributes, put_pairs, put_value};
-use super::wire::{Fields, Raw, Reader, unzigzag};
 use super::words::{self, Enum};
 
 /// Reads records of a request that will be a batch's heap, or a part of it.
@@ -376,7 +375,7 @@ fn put_numbers(
     bytes: &[u8],
     span: Range<usize>,
     number: u32,
-    unpack: fn(&mut Reader<'_>) -> Result<u64, DecodeError>,
+    unpack: fn(&mut Reader<'_>) -> Result<u64, Malformed>,
     piece: fn(u64) -> Piece,
 ) -> Done {
     let mut any = false;

@@ -4,7 +4,7 @@
 //! versions, values nested deep, numbers of fields in more bytes than they need. What it says no to is checked again, by the
 //! tables, which decide and say what is wrong. So it can be short, and it takes a third of the time.
 
-use super::schema::WireType;
+use suiro_sdk::protobuf::WireType;
 
 /// What a row needs to know of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

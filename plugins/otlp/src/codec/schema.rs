@@ -4,6 +4,7 @@
 //! `string_value_strindex`).
 
 use suiro_record::Signal;
+use suiro_sdk::protobuf::WireType;
 
 /// A message.
 #[derive(Debug)]
@@ -47,15 +48,6 @@ pub(crate) enum Kind {
     /// Bytes of that length, or none; hexadecimal in JSON.
     Id(usize),
     Message(&'static Message),
-}
-
-/// How a value is laid out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum WireType {
-    Varint = 0,
-    Fixed64 = 1,
-    Len = 2,
-    Fixed32 = 5,
 }
 
 const MAX_NUMBER: usize = 16;

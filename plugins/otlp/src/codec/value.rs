@@ -8,9 +8,9 @@
 use std::ops::Range;
 
 use suiro_record::{Assembly, Attributes, EditError, Key, Kind, NodeRef, Piece, Value};
-
-use super::schema::WireType;
-use super::wire::{self, Field, Fields, Raw, close, open, put_double, put_len, put_tag, put_uint, put_varint};
+use suiro_sdk::protobuf::{
+    Field, Fields, Raw, WireType, close, open, put_double, put_int, put_len, put_tag, put_uint, put_varint,
+};
 
 type Done = Result<(), EditError>;
 
@@ -230,7 +230,7 @@ fn write_any(number: u32, value: NodeRef<'_>, expected: usize, out: &mut Vec<u8>
 /// An integer where it is one that fits, otherwise as near as a float comes.
 fn write_number(value: NodeRef<'_>, out: &mut Vec<u8>) {
     match number(value) {
-        Number::Int(n) => wire::put_int(3, n, out),
+        Number::Int(n) => put_int(3, n, out),
         Number::Float(n) => put_double(4, n, out),
     }
 }
@@ -276,14 +276,14 @@ fn write_tree(number: u32, value: &Value, out: &mut Vec<u8>) {
             put_tag(2, WireType::Varint, out);
             put_varint(u64::from(*b), out);
         }
-        Value::Int(n) => wire::put_int(3, *n, out),
+        Value::Int(n) => put_int(3, *n, out),
         Value::Uint(n) => match i64::try_from(*n) {
-            Ok(n) => wire::put_int(3, n, out),
+            Ok(n) => put_int(3, n, out),
             Err(_) => put_double(4, *n as f64, out),
         },
         Value::Float(n) => put_double(4, *n, out),
         Value::Number(text) => match text.parse() {
-            Ok(n) => wire::put_int(3, n, out),
+            Ok(n) => put_int(3, n, out),
             Err(_) => put_double(4, text.parse().unwrap_or_default(), out),
         },
         Value::Str(text) => put_len(1, text.as_bytes(), out),

@@ -11,10 +11,10 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 use suiro_record::{Batch, EditError, RootId, Row, Scope, TimeKind};
+use suiro_sdk::protobuf::{Field, Malformed, Raw, Reader};
 
 use super::message::{About, Exemplar, Series, Span, checked, type_of};
 use super::point::MS;
-use super::protobuf::{Fields, Malformed, Value};
 use crate::words::Words;
 
 /// The version of a request.
@@ -83,19 +83,18 @@ pub fn read(version: Version, body: &[u8], batch: &mut Batch) -> Result<Written,
 impl Reading<'_> {
     fn v1(&mut self) -> Result<(), Malformed> {
         // What is known of metrics stands behind their series.
-        let mut fields = Fields::new(self.body);
-        while let Some((field, value)) = fields.next()? {
-            if let (3, Value::Bytes(metadata)) = (field, value) {
-                self.metadata(metadata)?;
+        let mut fields = Reader::new(self.body, 0..self.body.len());
+        while let Some(Field { number: field, value }) = fields.next()? {
+            if let (3, Raw::Len(metadata)) = (field, value) {
+                self.metadata(fields.inner(metadata))?;
             }
         }
-        let mut fields = Fields::new(self.body);
+        let mut fields = Reader::new(self.body, 0..self.body.len());
         let mut series = Series::default();
-        while let Some((field, value)) = fields.next()? {
-            if let (1, Value::Bytes(message)) = (field, value) {
-                let place = message.range();
+        while let Some(Field { number: field, value }) = fields.next()? {
+            if let (1, Raw::Len(place)) = (field, value) {
                 series.clear();
-                series.v1(message)?;
+                series.v1(fields.inner(place.clone()))?;
                 series.about = self.about(&series);
                 self.take(&series, place);
             }
@@ -103,15 +102,15 @@ impl Reading<'_> {
         Ok(())
     }
 
-    fn metadata(&mut self, mut message: Fields<'_>) -> Result<(), Malformed> {
+    fn metadata(&mut self, mut message: Reader<'_>) -> Result<(), Malformed> {
         let mut about = About::default();
         let mut family = 0..0;
-        while let Some((field, value)) = message.next()? {
+        while let Some(Field { number: field, value }) = message.next()? {
             match (field, value) {
                 (1, value) => about.kind = type_of(value.uint().unwrap_or(0)),
-                (2, Value::Bytes(text)) => family = checked(&text)?,
-                (4, Value::Bytes(text)) => about.help = checked(&text)?,
-                (5, Value::Bytes(text)) => about.unit = checked(&text)?,
+                (2, Raw::Len(text)) => family = checked(&message, text)?,
+                (4, Raw::Len(text)) => about.help = checked(&message, text)?,
+                (5, Raw::Len(text)) => about.unit = checked(&message, text)?,
                 _ => {}
             }
         }
@@ -133,22 +132,21 @@ impl Reading<'_> {
     }
 
     fn v2(&mut self) -> Result<(), Malformed> {
-        let mut fields = Fields::new(self.body);
-        while let Some((field, value)) = fields.next()? {
-            if let (4, Value::Bytes(text)) = (field, value) {
-                self.symbols.push(checked(&text)?);
+        let mut fields = Reader::new(self.body, 0..self.body.len());
+        while let Some(Field { number: field, value }) = fields.next()? {
+            if let (4, Raw::Len(text)) = (field, value) {
+                self.symbols.push(checked(&fields, text)?);
             }
         }
         if self.symbols.first().is_some_and(|first| !first.is_empty()) {
             return Err(Malformed { what: "the first symbol is not the empty text", at: self.symbols[0].start });
         }
-        let mut fields = Fields::new(self.body);
+        let mut fields = Reader::new(self.body, 0..self.body.len());
         let mut series = Series::default();
-        while let Some((field, value)) = fields.next()? {
-            if let (5, Value::Bytes(message)) = (field, value) {
-                let place = message.range();
+        while let Some(Field { number: field, value }) = fields.next()? {
+            if let (5, Raw::Len(place)) = (field, value) {
                 series.clear();
-                series.v2(message, &self.symbols)?;
+                series.v2(fields.inner(place.clone()), &self.symbols)?;
                 self.take(&series, place);
             }
         }

@@ -11,7 +11,9 @@
 //!      Histogram { 1: count, 3: sum, 4: schema, 5: zero threshold, 6: zero count, 8, 11: spans, 9, 12: deltas, 15: ms }
 //! ```
 
-use super::protobuf::{bytes, double, nested, sint, some_bytes, some_uint, uint, write_varint, zigzag};
+use suiro_sdk::protobuf::{put_len, put_uint, put_varint, zigzag};
+
+use super::protobuf::{double, nested, sint, text, uint};
 use super::series::{Collected, Exemplar, Series};
 use crate::point::{Exponential, Side};
 use crate::text::{STALE, Type};
@@ -43,9 +45,9 @@ pub(crate) fn write_v1(collected: &Collected, out: &mut Vec<u8>) {
     for series in collected.series.iter().filter(|series| told.insert(series.family)) {
         nested(3, out, |out| {
             uint(1, type_number(series.kind), out);
-            bytes(2, symbols.get(series.family).as_bytes(), out);
-            bytes(4, symbols.get(series.help).as_bytes(), out);
-            bytes(5, symbols.get(series.unit).as_bytes(), out);
+            text(2, symbols.get(series.family), out);
+            text(4, symbols.get(series.help), out);
+            text(5, symbols.get(series.unit), out);
         });
     }
 }
@@ -53,11 +55,11 @@ pub(crate) fn write_v1(collected: &Collected, out: &mut Vec<u8>) {
 /// A request of 2.0.
 pub(crate) fn write_v2(collected: &Collected, out: &mut Vec<u8>) {
     for symbol in collected.symbols.all() {
-        some_bytes(4, symbol.as_bytes(), out);
+        put_len(4, symbol.as_bytes(), out);
     }
     let refs = |refs: &[u32], out: &mut Vec<u8>| {
         if !refs.is_empty() {
-            nested(1, out, |out| refs.iter().for_each(|&id| write_varint(u64::from(id), out)));
+            nested(1, out, |out| refs.iter().for_each(|&id| put_varint(u64::from(id), out)));
         }
     };
     for series in &collected.series {
@@ -97,8 +99,8 @@ fn type_number(kind: Type) -> u64 {
 
 fn write_label(name: &str, value: &str, field: u32, out: &mut Vec<u8>) {
     nested(field, out, |out| {
-        bytes(1, name.as_bytes(), out);
-        bytes(2, value.as_bytes(), out);
+        text(1, name, out);
+        text(2, value, out);
     });
 }
 
@@ -120,7 +122,7 @@ fn write_histograms(series: &Series, field: u32, out: &mut Vec<u8>) {
     for (time, histogram, stale) in &series.histograms {
         nested(field, out, |out| {
             if *stale {
-                some_uint(1, 0, out);
+                put_uint(1, 0, out);
                 double(3, f64::from_bits(STALE), out);
             } else {
                 write_histogram(histogram, out);
@@ -134,11 +136,11 @@ fn write_histograms(series: &Series, field: u32, out: &mut Vec<u8>) {
 }
 
 fn write_histogram(histogram: &Exponential, out: &mut Vec<u8>) {
-    some_uint(1, histogram.count, out);
+    put_uint(1, histogram.count, out);
     double(3, histogram.sum.unwrap_or(0.0), out);
     sint(4, i64::from(histogram.scale), out);
     double(5, histogram.zero_threshold, out);
-    some_uint(6, histogram.zero_count, out);
+    put_uint(6, histogram.zero_count, out);
     write_side(&histogram.negative, 8, out);
     write_side(&histogram.positive, 11, out);
 }
@@ -175,6 +177,6 @@ fn write_side(side: &Side, field: u32, out: &mut Vec<u8>) {
         });
     }
     if !deltas.is_empty() {
-        nested(field + 1, out, |out| deltas.iter().for_each(|&delta| write_varint(zigzag(delta), out)));
+        nested(field + 1, out, |out| deltas.iter().for_each(|&delta| put_varint(zigzag(delta), out)));
     }
 }

@@ -1,6 +1,7 @@
 //! Native histograms, read.
 
-use super::protobuf::{Fields, Malformed, Value};
+use suiro_sdk::protobuf::{Field, Malformed, Raw, Reader, unzigzag};
+
 use crate::point::{Exponential, Histogram, Side};
 use crate::text::STALE;
 
@@ -35,12 +36,12 @@ struct Wire {
 }
 
 /// Reads one. The inner error is of this histogram alone.
-pub(crate) fn read(mut fields: Fields<'_>) -> Result<Result<Native, &'static str>, Malformed> {
+pub(crate) fn read(mut fields: Reader<'_>) -> Result<Result<Native, &'static str>, Malformed> {
     let (mut negative, mut positive) = (Wire::default(), Wire::default());
     let (mut count, mut zero_count) = (Ok(0), Ok(0));
     let (mut sum, mut schema, mut zero_threshold, mut time, mut gauge) = (0.0, 0, 0.0, 0, false);
     let mut bounds = Vec::new();
-    while let Some((field, value)) = fields.next()? {
+    while let Some(Field { number: field, value }) = fields.next()? {
         match (field, value) {
             (1, value) => count = Ok(value.uint().unwrap_or(0)),
             (2, value) => count = whole(value.double().unwrap_or(0.0)),
@@ -49,16 +50,16 @@ pub(crate) fn read(mut fields: Fields<'_>) -> Result<Result<Native, &'static str
             (5, value) => zero_threshold = value.double().unwrap_or(0.0),
             (6, value) => zero_count = Ok(value.uint().unwrap_or(0)),
             (7, value) => zero_count = whole(value.double().unwrap_or(0.0)),
-            (8..=10, value) => negative.read(field - 8, value)?,
-            (11..=13, value) => positive.read(field - 11, value)?,
+            (8..=10, value) => negative.read(&fields, field - 8, value)?,
+            (11..=13, value) => positive.read(&fields, field - 11, value)?,
             (14, value) => gauge = value.uint() == Some(3),
             (15, value) => time = value.int().unwrap_or(0),
-            (16, Value::Bytes(packed)) => {
-                for bound in packed.doubles() {
+            (16, Raw::Len(packed)) => {
+                for bound in fields.inner(packed).doubles() {
                     bounds.push(bound?);
                 }
             }
-            (16, Value::Fixed64(bits)) => bounds.push(f64::from_bits(bits)),
+            (16, Raw::Fixed64(bits)) => bounds.push(f64::from_bits(bits)),
             _ => {}
         }
     }
@@ -117,11 +118,12 @@ fn custom(count: u64, sum: Option<f64>, bounds: Vec<f64>, dense: (i64, Vec<u64>)
 
 impl Wire {
     /// Field 0: a span; 1: deltas; 2: counts.
-    fn read(&mut self, field: u32, value: Value<'_>) -> Result<(), Malformed> {
+    fn read(&mut self, histogram: &Reader<'_>, field: u32, value: Raw) -> Result<(), Malformed> {
         match (field, value) {
-            (0, Value::Bytes(mut span)) => {
+            (0, Raw::Len(span)) => {
+                let mut span = histogram.inner(span);
                 let (mut offset, mut length) = (0, 0);
-                while let Some((field, value)) = span.next()? {
+                while let Some(Field { number: field, value }) = span.next()? {
                     match field {
                         1 => offset = value.sint().unwrap_or(0),
                         2 => length = value.uint().unwrap_or(0),
@@ -130,14 +132,14 @@ impl Wire {
                 }
                 self.spans.push((offset, length));
             }
-            (1, Value::Bytes(packed)) => {
-                for n in packed.varints() {
-                    self.deltas.push(super::protobuf::unzigzag(n?));
+            (1, Raw::Len(packed)) => {
+                for n in histogram.inner(packed).varints() {
+                    self.deltas.push(unzigzag(n?));
                 }
             }
             (1, value) => self.deltas.extend(value.sint()),
-            (2, Value::Bytes(packed)) => {
-                for n in packed.doubles() {
+            (2, Raw::Len(packed)) => {
+                for n in histogram.inner(packed).doubles() {
                     self.counts.push(n?);
                 }
             }

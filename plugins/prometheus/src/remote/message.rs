@@ -3,9 +3,10 @@
 use std::ops::Range;
 
 use smallvec::SmallVec;
+use suiro_sdk::protobuf::{Field, Malformed, Raw, Reader};
 
 use super::histogram::{self, Native};
-use super::protobuf::{Fields, Malformed, Value};
+
 use crate::text::Type;
 
 /// Labels of a series, at most.
@@ -54,9 +55,10 @@ pub(super) fn type_of(number: u64) -> Type {
     }
 }
 
-pub(super) fn checked(text: &Fields<'_>) -> Result<Span, Malformed> {
-    text.text()?;
-    Ok(text.range())
+/// Where a text stands, which is UTF-8.
+pub(super) fn checked(reader: &Reader<'_>, text: Span) -> Result<Span, Malformed> {
+    reader.inner(text.clone()).text()?;
+    Ok(text)
 }
 
 // === impl Series ===
@@ -72,71 +74,76 @@ impl Series {
         self.created = 0;
     }
 
-    pub(super) fn v1(&mut self, mut message: Fields<'_>) -> Result<(), Malformed> {
-        while let Some((field, value)) = message.next()? {
-            let Value::Bytes(inner) = value else { continue };
+    pub(super) fn v1(&mut self, mut message: Reader<'_>) -> Result<(), Malformed> {
+        while let Some(Field { number: field, value }) = message.next()? {
+            let Raw::Len(inner) = value else { continue };
             match field {
                 1 => {
-                    let label = read_label(inner)?;
+                    let label = read_label(message.inner(inner))?;
                     self.label(label, &message)?;
                 }
-                2 => self.samples.push(read_sample(inner)?),
+                2 => self.samples.push(read_sample(&message, inner)?),
                 3 => {
                     let mut exemplar = Exemplar::default();
-                    let mut fields = inner;
-                    while let Some((field, value)) = fields.next()? {
+                    let mut fields = message.inner(inner);
+                    while let Some(Field { number: field, value }) = fields.next()? {
                         match (field, value) {
-                            (1, Value::Bytes(label)) => exemplar.labels.push(read_label(label)?),
+                            (1, Raw::Len(label)) => exemplar.labels.push(read_label(fields.inner(label))?),
                             (field, value) => exemplar.field(field, &value),
                         }
                     }
                     self.exemplars.push(exemplar);
                 }
-                4 => self.histograms.push((histogram::read(inner.clone())?, inner.range())),
+                4 => self.histograms.push((histogram::read(message.inner(inner.clone()))?, inner)),
                 _ => {}
             }
         }
         Ok(())
     }
 
-    pub(super) fn v2(&mut self, mut message: Fields<'_>, symbols: &[Span]) -> Result<(), Malformed> {
-        let symbol = |id: u64, at: &Fields<'_>| match usize::try_from(id).ok().and_then(|id| symbols.get(id)) {
+    pub(super) fn v2(&mut self, mut message: Reader<'_>, symbols: &[Span]) -> Result<(), Malformed> {
+        let symbol = |id: u64, at: &Reader<'_>| match usize::try_from(id).ok().and_then(|id| symbols.get(id)) {
             Some(span) => Ok(span.clone()),
-            None => at.wrong("a reference names no symbol"),
+            None => at.fail("a reference names no symbol"),
         };
         let mut refs: SmallVec<[Span; 32]> = SmallVec::new();
-        while let Some((field, value)) = message.next()? {
+        while let Some(Field { number: field, value }) = message.next()? {
             match (field, value) {
-                (1, Value::Bytes(packed)) => {
-                    if packed.bytes().len() > 10 * 2 * MAX_LABELS {
-                        return packed.wrong("a series has more than 256 labels");
+                (1, Raw::Len(packed)) => {
+                    let packed_refs = message.inner(packed.clone());
+                    if packed.len() > 10 * 2 * MAX_LABELS {
+                        return packed_refs.fail("a series has more than 256 labels");
                     }
-                    for id in packed.clone().varints() {
-                        refs.push(symbol(id?, &packed)?);
+                    for id in packed_refs.varints() {
+                        refs.push(symbol(id?, &packed_refs)?);
                     }
                 }
-                (1, Value::Varint(id)) => refs.push(symbol(id, &message)?),
-                (2, Value::Bytes(inner)) => self.samples.push(read_sample(inner)?),
-                (3, Value::Bytes(inner)) => self.histograms.push((histogram::read(inner.clone())?, inner.range())),
-                (4, Value::Bytes(mut fields)) => {
+                (1, Raw::Varint(id)) => refs.push(symbol(id, &message)?),
+                (2, Raw::Len(inner)) => self.samples.push(read_sample(&message, inner)?),
+                (3, Raw::Len(inner)) => {
+                    self.histograms.push((histogram::read(message.inner(inner.clone()))?, inner));
+                }
+                (4, Raw::Len(inner)) => {
+                    let mut fields = message.inner(inner);
                     let mut exemplar = Exemplar::default();
                     let mut refs: SmallVec<[Span; 8]> = SmallVec::new();
-                    while let Some((field, value)) = fields.next()? {
+                    while let Some(Field { number: field, value }) = fields.next()? {
                         match (field, value) {
-                            (1, Value::Bytes(packed)) => {
-                                for id in packed.clone().varints() {
-                                    refs.push(symbol(id?, &packed)?);
+                            (1, Raw::Len(packed)) => {
+                                for id in fields.inner(packed).varints() {
+                                    refs.push(symbol(id?, &fields)?);
                                 }
                             }
-                            (1, Value::Varint(id)) => refs.push(symbol(id, &fields)?),
+                            (1, Raw::Varint(id)) => refs.push(symbol(id, &fields)?),
                             (field, value) => exemplar.field(field, &value),
                         }
                     }
                     exemplar.labels = pairs(&refs, &message)?.collect();
                     self.exemplars.push(exemplar);
                 }
-                (5, Value::Bytes(mut fields)) => {
-                    while let Some((field, value)) = fields.next()? {
+                (5, Raw::Len(inner)) => {
+                    let mut fields = message.inner(inner);
+                    while let Some(Field { number: field, value }) = fields.next()? {
                         let number = value.uint().unwrap_or(0);
                         match field {
                             1 => self.about.kind = type_of(number),
@@ -156,9 +163,9 @@ impl Series {
         Ok(())
     }
 
-    fn label(&mut self, label: (Span, Span), at: &Fields<'_>) -> Result<(), Malformed> {
+    fn label(&mut self, label: (Span, Span), at: &Reader<'_>) -> Result<(), Malformed> {
         if self.labels.len() >= MAX_LABELS {
-            return at.wrong("a series has more than 256 labels");
+            return at.fail("a series has more than 256 labels");
         }
         self.labels.push(label);
         Ok(())
@@ -166,7 +173,7 @@ impl Series {
 }
 
 impl Exemplar {
-    fn field(&mut self, field: u32, value: &Value<'_>) {
+    fn field(&mut self, field: u32, value: &Raw) {
         match field {
             2 => self.value = value.double().unwrap_or(0.0),
             3 => self.time = value.int().unwrap_or(0),
@@ -175,29 +182,29 @@ impl Exemplar {
     }
 }
 
-fn pairs<'s>(refs: &'s [Span], at: &Fields<'_>) -> Result<impl Iterator<Item = (Span, Span)> + use<'s>, Malformed> {
+fn pairs<'s>(refs: &'s [Span], at: &Reader<'_>) -> Result<impl Iterator<Item = (Span, Span)> + use<'s>, Malformed> {
     if !refs.len().is_multiple_of(2) {
-        return at.wrong("a label has a name and no value");
+        return at.fail("a label has a name and no value");
     }
     Ok(refs.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())))
 }
 
-fn read_label(mut fields: Fields<'_>) -> Result<(Span, Span), Malformed> {
+fn read_label(mut fields: Reader<'_>) -> Result<(Span, Span), Malformed> {
     let (mut name, mut value) = (0..0, 0..0);
-    while let Some((field, inner)) = fields.next()? {
+    while let Some(Field { number: field, value: inner }) = fields.next()? {
         match (field, inner) {
-            (1, Value::Bytes(text)) => name = checked(&text)?,
-            (2, Value::Bytes(text)) => value = checked(&text)?,
+            (1, Raw::Len(text)) => name = checked(&fields, text)?,
+            (2, Raw::Len(text)) => value = checked(&fields, text)?,
             _ => {}
         }
     }
     Ok((name, value))
 }
 
-fn read_sample(mut fields: Fields<'_>) -> Result<(i64, f64, Span), Malformed> {
-    let place = fields.range();
+fn read_sample(message: &Reader<'_>, place: Span) -> Result<(i64, f64, Span), Malformed> {
+    let mut fields = message.inner(place.clone());
     let (mut time, mut value) = (0, 0.0);
-    while let Some((field, inner)) = fields.next()? {
+    while let Some(Field { number: field, value: inner }) = fields.next()? {
         match field {
             1 => value = inner.double().unwrap_or(0.0),
             2 => time = inner.int().unwrap_or(0),

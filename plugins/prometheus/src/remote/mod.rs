@@ -16,4 +16,3 @@ mod tests;
 
 pub use self::decode::{Version, Written, read};
 pub use self::output::encode;
-pub use self::protobuf::Malformed;

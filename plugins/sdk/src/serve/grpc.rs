@@ -17,6 +17,7 @@ use super::answer::{Answer, Refusal, Response};
 use super::request::{Body, Request};
 use crate::decompress::Encoding;
 use crate::ledger::Reason;
+use crate::protobuf::{close, open, put_len, put_uint};
 
 /// Bytes before a message.
 const PREFIX: usize = 5;
@@ -160,40 +161,23 @@ pub fn refuse(refusal: &Refusal) -> Response {
 pub fn status_proto(code: u32, message: &str, retry_after: Option<Duration>) -> Vec<u8> {
     let mut out = Vec::with_capacity(message.len() + 80);
     if code > 0 {
-        out.push(1 << 3);
-        varint(&mut out, u64::from(code));
+        put_uint(1, u64::from(code), &mut out);
     }
-    field(&mut out, 2, message.as_bytes());
+    put_len(2, message.as_bytes(), &mut out);
     if let Some(after) = retry_after {
-        let mut delay = Vec::new();
-        delay.push(1 << 3);
-        varint(&mut delay, after.as_secs());
+        let any = open(3, 60, &mut out);
+        put_len(1, b"type.googleapis.com/google.rpc.RetryInfo", &mut out);
+        let info = open(2, 10, &mut out);
+        let delay = open(1, 8, &mut out);
+        put_uint(1, after.as_secs(), &mut out);
         if after.subsec_nanos() > 0 {
-            delay.push(2 << 3);
-            varint(&mut delay, u64::from(after.subsec_nanos()));
+            put_uint(2, u64::from(after.subsec_nanos()), &mut out);
         }
-        let mut info = Vec::new();
-        field(&mut info, 1, &delay);
-        let mut any = Vec::new();
-        field(&mut any, 1, b"type.googleapis.com/google.rpc.RetryInfo");
-        field(&mut any, 2, &info);
-        field(&mut out, 3, &any);
+        close(delay, &mut out);
+        close(info, &mut out);
+        close(any, &mut out);
     }
     out
-}
-
-fn field(out: &mut Vec<u8>, number: u8, bytes: &[u8]) {
-    out.push(number << 3 | 2);
-    varint(out, bytes.len() as u64);
-    out.extend_from_slice(bytes);
-}
-
-fn varint(out: &mut Vec<u8>, mut value: u64) {
-    while value > 0x7f {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
 }
 
 /// `grpc-message`: all but printable ASCII in percent signs.

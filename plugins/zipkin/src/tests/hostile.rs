@@ -97,13 +97,13 @@ fn says_what_is_wrong_with_protobuf() {
     assert!(batches(&[], Format::Protobuf).unwrap().is_empty());
     let negative = [0x20, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1];
     for (bytes, what) in [
-        (b"[]".to_vec(), "byte 1: 3 is no type of a field"),
-        (vec![10], "it ends in the middle"),
-        (vec![10, 0xff, 0xff, 0xff, 0xff, 15], "4294967295 bytes are claimed, and 0 are left"),
-        (vec![10, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1], "18446744073709551615 bytes are claimed"),
+        (b"[]".to_vec(), "byte 0: a field has a wire type that can't be"),
+        (vec![10], "byte 1: it ends within a number"),
+        (vec![10, 0xff, 0xff, 0xff, 0xff, 15], "byte 1: a length goes beyond the end"),
+        (vec![10, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1], "a length goes beyond the end"),
         (vec![10, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2], "longer than 64 bits"),
-        (vec![11], "3 is no type of a field"),
-        (vec![2, 0], "there is no field 0"),
+        (vec![11], "a field has a wire type that can't be"),
+        (vec![2, 0], "a field has a number that can't be"),
         (vec![8, 1], "`spans` is no message"),
         (field(1, &[]), "`traceId` is 0"),
         (field(1, &field(1, &[1; 7])), "`trace_id` is not 8 or 16 bytes"),

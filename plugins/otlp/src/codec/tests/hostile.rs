@@ -3,11 +3,11 @@
 use proptest::prelude::*;
 use prost::Message;
 use suiro_record::Signal;
+use suiro_sdk::protobuf::{WireType, put_len, put_tag, put_varint};
 
 use super::arbitrary::Bytes;
 use super::{batches, json, rewritten, written};
-use crate::codec::schema::{LOG_RECORD, Message as Table, SPAN, WireType};
-use crate::codec::wire::{put_len, put_tag, put_varint};
+use crate::codec::schema::{LOG_RECORD, Message as Table, SPAN};
 use crate::codec::{MAX_NESTING, MAX_RECORDS, index, scan};
 
 const SIGNALS: [Signal; 3] = [Signal::Logs, Signal::Traces, Signal::Metrics];
