@@ -12,6 +12,7 @@
 
 #[cfg(feature = "aws")]
 pub mod aws;
+pub mod complaint;
 pub mod compress;
 pub mod custody;
 pub mod datagrams;
@@ -42,6 +43,7 @@ pub mod tag;
 pub mod time;
 pub mod varint;
 
+pub use complaint::Complaint;
 pub use custody::{Custody, Position, Receipt, Tracker};
 pub use decode::{Decoder, Line, OnParseError};
 pub use filter::{Filter, FilterContext, FilterFactory, FilterSetup, FilterState, Stateless};

@@ -51,8 +51,9 @@ impl Input for Statsd {
         if let Some(desk) = self.intake.desk(&setup)? {
             let sockets = Sockets::open(&self.settings, &desk)?;
             let shape = &self.settings.shape;
-            let collector = Arc::new(Mutex::new(Collector::new(desk.clone(), shape)));
-            *lock(&self.collector) = Some(collector.clone());
+            // Where the network side died, that of the one before: its window is open, and it knows the gauges.
+            let new = || Arc::new(Mutex::new(Collector::new(desk.clone(), shape)));
+            let collector = lock(&self.collector).get_or_insert_with(new).clone();
             let interval = shape.interval;
             desk.spawn(move |desk| serve(desk, interval, sockets, collector))?;
         }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use suiro_sdk::datagrams::{Burst as Datagrams, Complaint, STOPPED};
+use suiro_sdk::datagrams::{Burst as Datagrams, STOPPED};
 use suiro_sdk::http::excerpt;
 use suiro_sdk::intake::Desk;
 use suiro_sdk::record::{Batch, EditError, Scope, Signal};
-use suiro_sdk::{Reason, time};
+use suiro_sdk::{Complaint, Reason, time};
 
 use crate::parse::{Line, parse};
 use crate::point::{Point, write_each};

@@ -13,13 +13,11 @@
 //! - When the agent stops, what was read is taken ([`LastCall`](crate::intake::LastCall)), and what comes behind that is
 //!   counted as [`STOPPED`].
 
-mod complaint;
 mod socket;
 mod spans;
 #[cfg(test)]
 mod tests;
 
-pub use self::complaint::Complaint;
 pub use self::socket::{Burst, Datagrams, RECEIVE_BUFFER_FULL, receive_buffer};
 pub use self::spans::{Decode, Gate, SpanReader};
 

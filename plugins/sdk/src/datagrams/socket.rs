@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, getsockopt, recv, recvmsg, setsockopt, sockopt};
 
-use super::complaint::Complaint;
+use crate::complaint::Complaint;
 use crate::input::StartError;
 use crate::intake::Desk;
 use crate::ledger::Reason;
@@ -26,6 +26,8 @@ const MAX_BURST: usize = 256 << 10;
 const MAX_DATAGRAMS: usize = 1024;
 /// What the system is asked to keep, unless it is set.
 const RECEIVE_BUFFER: usize = 4 << 20;
+/// Nobody waits, and what is cut tells how long it was.
+const FLAGS: MsgFlags = MsgFlags::MSG_DONTWAIT.union(MsgFlags::MSG_TRUNC);
 /// After an error of the socket's.
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -41,6 +43,7 @@ pub fn receive_buffer(section: &Section) -> Option<usize> {
 #[derive(Debug)]
 pub struct Datagrams {
     socket: OwnedFd,
+    is_udp: bool,
     /// What its address is called.
     setting: &'static str,
     address: String,
@@ -59,6 +62,7 @@ pub struct Burst<'b> {
 struct Reader {
     desk: Desk,
     socket: OwnedFd,
+    is_udp: bool,
     /// It hangs up when the thread is to end.
     until: PipeReader,
     /// What the system had dropped when last it said so.
@@ -93,7 +97,7 @@ impl Datagrams {
         let address = socket.local_addr().map_err(complain)?.to_string();
         // Older kernels don't count; then nobody does.
         let _ = setsockopt(&socket, sockopt::RxqOvfl, &1);
-        Ok(Datagrams::of(desk, setting, address, socket.into(), receive_buffer))
+        Ok(Datagrams { is_udp: true, ..Datagrams::of(desk, setting, address, socket.into(), receive_buffer) })
     }
 
     /// Binds a Unix socket, at which everybody may send. The system keeps who sends waiting where it has no room.
@@ -129,7 +133,7 @@ impl Datagrams {
                 "`receive_buffer` is more than the system allows: raise net.core.rmem_max, or datagrams may be lost in bursts"
             );
         }
-        Datagrams { socket, setting, address, buffer }
+        Datagrams { socket, is_udp: false, setting, address, buffer }
     }
 
     /// Where it listens, the port included if the system chose it.
@@ -140,7 +144,7 @@ impl Datagrams {
     /// Reads on a thread of its own, which calls `take` with what is there, until this future is dropped. It completes if the
     /// thread ended by itself, and panics if that did. Within the runtime of [`Desk::spawn`].
     pub async fn read(self, desk: Desk, mut take: impl FnMut(Burst<'_>) + Send + 'static) {
-        let Datagrams { socket, setting, address, buffer } = self;
+        let Datagrams { socket, is_udp, setting, address, buffer } = self;
         let (until, _hangs_up_when_dropped) = match std::io::pipe() {
             Ok(pipe) => pipe,
             Err(error) => return tracing::error!(input = %desk.name(), %error, "can't make a pipe"),
@@ -149,6 +153,7 @@ impl Datagrams {
         let mut reader = Reader {
             desk,
             socket,
+            is_udp,
             until,
             dropped: 0,
             overflowed: Complaint::default(),
@@ -195,32 +200,24 @@ impl Reader {
 
     /// Takes the datagrams that are there: where each ends in `buffer`.
     fn receive(&mut self, buffer: &mut [u8], control: &mut [u8], ends: &mut Vec<usize>) -> nix::Result<()> {
-        // What is cut tells how long it was.
-        const FLAGS: MsgFlags = MsgFlags::MSG_DONTWAIT.union(MsgFlags::MSG_TRUNC);
         ends.clear();
-        let socket = self.socket.as_raw_fd();
-        let mut slices = [IoSliceMut::new(&mut buffer[..MAX_DATAGRAM])];
-        let first = recvmsg::<()>(socket, &mut slices, Some(control), FLAGS)?;
-        for message in first.cmsgs()? {
-            if let ControlMessageOwned::RxqOvfl(dropped) = message {
-                self.overflow(dropped);
-            }
-        }
+        let mut length = self.first(&mut buffer[..MAX_DATAGRAM], control)?;
         let (mut at, mut too_large) = (0, 0);
-        let mut next = Ok(first.bytes);
-        for _ in 0..MAX_DATAGRAMS {
-            match next {
-                Ok(length) if length > MAX_DATAGRAM => too_large += 1,
-                Ok(length) => {
-                    at += length;
-                    ends.push(at);
-                }
-                Err(_) => break,
+        loop {
+            if length > MAX_DATAGRAM {
+                too_large += 1;
+            } else {
+                at += length;
+                ends.push(at);
             }
-            if at >= MAX_BURST {
+            // What is received is taken: whether to go on is asked before.
+            if at >= MAX_BURST || ends.len() + too_large == MAX_DATAGRAMS {
                 break;
             }
-            next = recv(socket, &mut buffer[at..at + MAX_DATAGRAM], FLAGS);
+            match recv(self.socket.as_raw_fd(), &mut buffer[at..at + MAX_DATAGRAM], FLAGS) {
+                Ok(next) => length = next,
+                Err(_) => break,
+            }
         }
         self.desk.turn_away(Reason::TOO_LARGE, too_large);
         if let Some(datagrams) = self.too_large.of(too_large) {
@@ -231,6 +228,23 @@ impl Reader {
             );
         }
         Ok(())
+    }
+
+    /// Takes the first datagram, and what the system says beside it. Its length.
+    fn first(&mut self, buffer: &mut [u8], control: &mut [u8]) -> nix::Result<usize> {
+        let socket = self.socket.as_raw_fd();
+        if !self.is_udp {
+            // Beside a datagram at a Unix socket its sender may put open files: nobody asks for them.
+            return recv(socket, buffer, FLAGS);
+        }
+        let mut slices = [IoSliceMut::new(buffer)];
+        let received = recvmsg::<()>(socket, &mut slices, Some(control), FLAGS)?;
+        for message in received.cmsgs()? {
+            if let ControlMessageOwned::RxqOvfl(dropped) = message {
+                self.overflow(dropped);
+            }
+        }
+        Ok(received.bytes)
     }
 
     /// The system has dropped so many since the socket was made.

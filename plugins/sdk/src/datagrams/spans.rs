@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use suiro_record::{Signal, Source};
 
 use super::STOPPED;
-use super::complaint::Complaint;
 use super::socket::Burst;
+use crate::complaint::Complaint;
 use crate::http::excerpt;
 use crate::input::Source as InputSource;
 use crate::intake::{Desk, LastCall};
@@ -77,11 +77,6 @@ impl<D: Decode> SpanReader<D> {
 
     /// Takes a burst.
     pub fn take(&mut self, burst: Burst<'_>) {
-        let gate = self.gate.clone();
-        let closed = gate.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if *closed {
-            return self.desk.turn_away(STOPPED, burst.datagrams());
-        }
         let desk = self.desk.clone();
         let mut open = |scope| desk.batch(scope, Signal::Traces);
         let mut spans = Spans::new(&mut open);
@@ -103,18 +98,25 @@ impl<D: Decode> SpanReader<D> {
             }
         }
         desk.turn_away(Reason::MALFORMED, bad);
-        let count = spans.len();
-        if count == 0 {
-            return;
+        if !spans.is_empty() {
+            self.hand_over(spans, burst.bytes() as u64);
         }
-        match desk.try_room(spans.used()) {
+    }
+
+    fn hand_over(&mut self, spans: Spans<'_>, bytes: u64) {
+        let count = spans.len();
+        let closed = self.gate.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if *closed {
+            return self.desk.turn_away(STOPPED, count);
+        }
+        match self.desk.try_room(spans.used()) {
             // Nobody waits for an answer.
-            Ok(room) => drop(desk.submit(room, spans.finish(), burst.bytes() as u64)),
+            Ok(room) => drop(self.desk.submit(room, spans.finish(), bytes)),
             Err(_) => {
-                desk.turn_away(Reason::QUEUE_FULL, count);
+                self.desk.turn_away(Reason::QUEUE_FULL, count);
                 if let Some(records) = self.no_room.of(count) {
                     tracing::warn!(
-                        input = %desk.name(),
+                        input = %self.desk.name(),
                         records,
                         "no room for spans that came in datagrams: they are lost; is an output slow? Or raise `max_pending`"
                     );

@@ -19,7 +19,7 @@ mod last_call;
 pub(crate) mod tests;
 mod ticket;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -56,7 +56,8 @@ struct State {
     arrivals: VecDeque<Arrival>,
     /// Bytes of all rooms.
     taken: usize,
-    wakers: Vec<Waker>,
+    /// By shard: of a source that was opened anew, the new one.
+    wakers: BTreeMap<usize, Waker>,
     stopped: bool,
     /// There is a network side.
     serving: bool,
@@ -100,6 +101,8 @@ pub struct Desk {
 struct IntakeSource {
     intake: Arc<Intake>,
     ledger: Arc<InputLedger>,
+    /// Its shard opens the network side.
+    opens: bool,
     once: bool,
     /// The request of which batches are being handed on.
     current: Option<Arrival>,
@@ -120,8 +123,14 @@ impl Intake {
 
     /// What a worker reads: the answer of [`Input::source`](crate::Input::source), for every shard.
     pub fn source(self: &Arc<Self>, setup: &SourceSetup) -> Box<dyn Source> {
-        self.state().wakers.push(setup.waker.clone());
-        Box::new(IntakeSource { intake: self.clone(), ledger: setup.ledger.clone(), once: setup.once, current: None })
+        self.state().wakers.insert(setup.shard, setup.waker.clone());
+        Box::new(IntakeSource {
+            intake: self.clone(),
+            ledger: setup.ledger.clone(),
+            opens: setup.shard == 0,
+            once: setup.once,
+            current: None,
+        })
     }
 
     /// The network side, for the shard that is to open it; `None` for the others, where it is open already (the worker
@@ -181,7 +190,7 @@ impl Intake {
 
     fn wake(&self) {
         let wakers = self.state().wakers.clone();
-        wakers.iter().for_each(Waker::wake);
+        wakers.values().for_each(Waker::wake);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -364,13 +373,17 @@ impl Source for IntakeSource {
         if self.current.is_none() {
             let mut state = self.intake.state();
             self.current = state.arrivals.pop_front();
-            if let Some(why) = state.died.take() {
-                drop(state);
-                // The worker's way of opening a source anew, and of telling health.
-                panic!("its network side died: {why}");
-            }
-            if let Some(arrival) = &self.current {
-                self.ledger.add_bytes(arrival.bytes);
+            match &self.current {
+                Some(arrival) => self.ledger.add_bytes(arrival.bytes),
+                // What was handed over before is taken first: nobody may send it again.
+                None if self.opens => {
+                    if let Some(why) = state.died.take() {
+                        drop(state);
+                        // The worker's way of opening a source anew, and of telling health.
+                        panic!("its network side died: {why}");
+                    }
+                }
+                None => {}
             }
         }
         let Some(arrival) = &mut self.current else { return Polled::Idle { until: None } };

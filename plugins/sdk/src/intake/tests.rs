@@ -183,6 +183,26 @@ fn a_network_side_that_dies_takes_the_source_with_it() {
     assert!(intake.desk(&SourceSetup { shard: 1, ..setup }).unwrap().is_none());
 }
 
+/// Scenario: the network side dies while something waits, and several workers read.
+/// Guarantees: what waits is taken, and the shard that can open it anew is told, whoever polls first.
+#[test]
+fn who_opens_the_network_side_is_told_that_it_died() {
+    let (woken, wake) = std::sync::mpsc::channel();
+    let setup = SourceSetup { waker: Waker::new(move || woken.send(()).unwrap_or_default()), ..setup() };
+    let intake = Intake::new(100);
+    let desk = intake.desk(&setup).unwrap().unwrap();
+    let mut first = intake.source(&setup);
+    let mut second = intake.source(&SourceSetup { shard: 1, ..setup.clone() });
+    let _ticket = desk.submit(desk.try_room(1).unwrap(), batches(&desk, &[1]), 1);
+    // Each of the two is woken for it.
+    (0..2).for_each(|_| wake.recv().unwrap());
+    desk.spawn(|_| async { panic!("for the test") }).unwrap();
+    wake.recv().unwrap();
+    assert!(flow(&mut *first).is_some_and(|flow| flow.batch.len() == 1));
+    assert!(flow(&mut *second).is_none());
+    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| first.poll())).is_err());
+}
+
 /// Scenario: an agent stops while two requests wait, and something was never handed over.
 /// Guarantees: all of it is taken, in that order, and nothing comes behind that.
 #[test]

@@ -23,6 +23,7 @@ use super::answer::{Refusal, Response};
 use super::auth::Auth;
 use super::request::{Request, Terms};
 use super::settings::ServerSettings;
+use crate::complaint::Complaint;
 use crate::input::StartError;
 use crate::intake::Desk;
 use crate::ledger::Reason;
@@ -46,8 +47,6 @@ const MAX_HEADERS: u32 = 16 << 10;
 const BUFFER: usize = 64 << 10;
 /// The peer of a connection of HTTP/2 is asked whether it is still there.
 const PING: Duration = Duration::from_secs(30);
-/// After that many seconds a full house is worth another line in the log.
-const SAY_AGAIN: Duration = Duration::from_secs(60);
 
 /// What answers requests.
 pub trait Service: Send + Sync + 'static {
@@ -125,7 +124,7 @@ impl Door {
             }),
         });
         let (stop, stopped) = watch::channel(false);
-        let mut said: Option<Instant> = None;
+        let mut crowded = Complaint::default();
         tokio::pin!(stopping);
         loop {
             let accepted = tokio::select! {
@@ -146,9 +145,8 @@ impl Door {
             let Ok(slot) = slots.clone().try_acquire_owned() else {
                 house.terms.desk.turn_away(Reason::TOO_MANY_CONNECTIONS, 1);
                 let max = settings.max_connections;
-                if said.is_none_or(|said| said.elapsed() > SAY_AGAIN) {
-                    tracing::warn!(%input, max_connections = max, "all connections are taken: more are closed at once");
-                    said = Some(Instant::now());
+                if let Some(closed) = crowded.of(1) {
+                    tracing::warn!(%input, max_connections = max, closed, "all connections are taken: more are closed at once");
                 }
                 continue;
             };

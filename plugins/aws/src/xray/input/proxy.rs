@@ -5,21 +5,19 @@
 //! the reason as `{"message":..}`; SDKs go on with their local rules then.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use suiro_sdk::StartError;
 use suiro_sdk::aws::{Account, AccountError, AccountSettings, Service, ServiceError, Signable};
 use suiro_sdk::decompress::Encoding;
 use suiro_sdk::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use suiro_sdk::http::{Answer, Failure, Relay, Url};
 use suiro_sdk::serve::{Refusal, Request, Response, StatusCode, answer};
+use suiro_sdk::{Complaint, StartError};
 
 /// For a request and its answer: SDKs ask in the background, every 10 s.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of an answer: hundreds of rules are some hundred KB.
 const MAX_ANSWER: usize = 4 << 20;
-/// After that long something that went wrong is worth another line in the log.
-const SAY_AGAIN: Duration = Duration::from_secs(60);
 
 /// Of a connection, not of a request.
 const HOP_BY_HOP: [HeaderName; 7] = [
@@ -48,7 +46,8 @@ const REPLACED: [HeaderName; 8] = [
 pub(crate) struct Proxy {
     account: Account,
     relay: Relay,
-    said: Mutex<Option<Instant>>,
+    unreachable: Mutex<Complaint>,
+    refused: Mutex<Complaint>,
 }
 
 /// Why X-Ray could not be asked.
@@ -59,7 +58,8 @@ pub(crate) struct Unreachable(String);
 
 impl Proxy {
     pub(crate) fn new(account: AccountSettings) -> Result<Proxy, StartError> {
-        Ok(Proxy { account: Account::new(account), relay: Relay::new(TIMEOUT)?, said: Mutex::default() })
+        let (account, relay) = (Account::new(account), Relay::new(TIMEOUT)?);
+        Ok(Proxy { account, relay, unreachable: Mutex::default(), refused: Mutex::default() })
     }
 
     /// X-Ray's answer, or ours.
@@ -73,18 +73,18 @@ impl Proxy {
         let answer = match self.send(request, body).await {
             Ok(answer) => answer,
             Err(unreachable) => {
-                if self.is_time() {
-                    tracing::warn!(%input, path = %request.path, "X-Ray could not be asked: {}", unreachable.0);
+                if let Some(requests) = count(&self.unreachable) {
+                    tracing::warn!(%input, path = %request.path, requests, "X-Ray could not be asked: {}", unreachable.0);
                 }
                 return Ok(Err(unreachable));
             }
         };
         if let Some(error) = ServiceError::of(&answer) {
             self.account.learn(&error.code, &answer.headers);
-            if self.is_time() {
+            if let Some(requests) = count(&self.refused) {
                 let status = answer.status.as_u16();
                 let ServiceError { code, message } = &error;
-                tracing::warn!(%input, path = %request.path, status, "X-Ray refused a request: {code}: {message}");
+                tracing::warn!(%input, path = %request.path, status, requests, "X-Ray refused a request: {code}: {message}");
             }
         }
         Ok(Ok(passed_back(answer)))
@@ -106,15 +106,11 @@ impl Proxy {
             None => Ok(answer),
         }
     }
+}
 
-    fn is_time(&self) -> bool {
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_time = said.is_none_or(|said| said.elapsed() >= SAY_AGAIN);
-        if is_time {
-            *said = Some(Instant::now());
-        }
-        is_time
-    }
+/// One more. How many there were, if it is time to say it.
+fn count(complaint: &Mutex<Complaint>) -> Option<usize> {
+    complaint.lock().unwrap_or_else(PoisonError::into_inner).of(1)
 }
 
 // === impl Unreachable ===
