@@ -53,6 +53,8 @@ struct Slot {
     /// Records that wait for room: the source is parked.
     blocked: Vec<Blocked>,
     state: SlotState,
+    /// This worker, or the one before it, said that the input does not work. Another shard's trouble is not ended here.
+    troubled: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +78,7 @@ impl Worker {
             if let Some(source) = open(&shared, input, shard)? {
                 let chain = Chain::new(block.filters.iter().cloned(), true);
                 let state = SlotState::Ready;
-                slots.push(Slot { input, source: Some(source), chain, blocked: Vec::new(), state });
+                slots.push(Slot { input, source: Some(source), chain, blocked: Vec::new(), state, troubled: true });
             }
         }
         let first = shard == 0;
@@ -168,6 +170,7 @@ impl Worker {
                 let what = panic_text(&*panic);
                 tracing::error!(input = %name, "the input panicked: {what}; it starts anew from what is settled");
                 self.shared.health.panicked(name, &what);
+                slot.troubled = true;
                 slot.source = None;
                 slot.state = SlotState::Broken(now + RESTART_AFTER);
                 false
@@ -185,6 +188,7 @@ impl Worker {
             }
             Err(error) => {
                 self.shared.health.degraded(&self.shared.inputs[input].name, &error.to_string());
+                slot.troubled = true;
                 slot.state = SlotState::Broken(now + RESTART_AFTER * 10);
             }
         }
@@ -272,8 +276,10 @@ impl Worker {
             let Some(source) = &mut slot.source else { continue };
             let name = &self.shared.inputs[slot.input].name;
             match catch_unwind(AssertUnwindSafe(|| source.checkpoint())) {
-                Ok(Ok(())) if slot.state == SlotState::Ready || matches!(slot.state, SlotState::Idle(_)) => {
-                    self.shared.health.ok(name);
+                Ok(Ok(())) if matches!(slot.state, SlotState::Ready | SlotState::Idle(_)) => {
+                    if std::mem::take(&mut slot.troubled) {
+                        self.shared.health.ok(name);
+                    }
                 }
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => {
@@ -282,8 +288,12 @@ impl Worker {
                         tracing::error!(input = %name, "{why}; a crash now would deliver records again");
                     }
                     self.shared.health.degraded(name, &why);
+                    slot.troubled = true;
                 }
-                Err(panic) => self.shared.health.panicked(name, &panic_text(&*panic)),
+                Err(panic) => {
+                    self.shared.health.panicked(name, &panic_text(&*panic));
+                    slot.troubled = true;
+                }
             }
             let Progress { read, total } = source.progress();
             self.shared.inputs[slot.input].progress.set(self.shard, read, total);

@@ -13,12 +13,15 @@ use std::sync::Arc;
 use suiro_record::{Batch, EditError, Scope};
 use suiro_sdk::decompress::{DecompressError, Decompressor, Encoding};
 
-use crate::event::{self, Event, Place, Refused};
+use crate::event::{self, Place, Refused};
+use crate::group;
 use crate::message::{Events, Message, MessageError};
-use crate::msgpack::Reader;
+use crate::msgpack::{Broken, Reader};
 
-/// A piece ends when its tables have so many bytes.
+/// A piece ends when its tables and the groups of its records have so many bytes.
 const PIECE: usize = 2 << 20;
+/// Bytes of an event, at least: `[time, record]`.
+const SMALLEST: usize = 3;
 /// A batch gets a copy of its bytes if they are less than this part of a buffer: a small one must not keep a large one.
 const WORTH_KEEPING: usize = 2;
 
@@ -63,6 +66,8 @@ struct Open {
     end: usize,
     /// Events there are still to be; `None`: as many as there are.
     left: Option<u32>,
+    /// The same as its sender says; 0: it does not.
+    promised: u64,
     /// Whether an event is a list; the only one of a message is not.
     is_listed: bool,
     group: Option<Arc<Scope>>,
@@ -215,13 +220,16 @@ impl Burst {
         let from = if sheet.is_cut { self.open.as_ref()?.at } else { 0 };
         let shift = 0_usize.wrapping_sub(from);
         let mut to = from;
+        let mut groups = 0;
         while let Some(at_hand) = &mut self.open {
             let sheet = self.unpacked.as_ref().unwrap_or(&self.wire);
             let place = Place { bytes: &sheet.bytes, shift, base: sheet.base };
+            let scopes = batch.scopes().len();
             let step = at_hand.step(place, &mut batch, &mut self.refused);
+            groups += batch.scopes()[scopes..].iter().map(|scope| group::size(scope)).sum::<usize>();
             to = at_hand.at;
             match step {
-                Step::Done if batch.used() < PIECE => {}
+                Step::Done if batch.used() + groups < PIECE => {}
                 Step::Done | Step::NoRoom => break,
                 Step::Ended => {
                     self.open = None;
@@ -281,7 +289,15 @@ impl Open {
             Events::List(span, events) => (span, Some(*events), true),
             Events::Packed(span, _) => (span, None, true),
         };
-        Open { tag: message.tag.clone(), at: span.start, end: span.end, left, is_listed, group: None }
+        let (tag, promised) = (message.tag.clone(), message.size);
+        Open { tag, at: span.start, end: span.end, left, promised, is_listed, group: None }
+    }
+
+    /// Events that can't be found any more from the one at hand on: as many as its sender says, as far as there are bytes
+    /// for them.
+    fn lost(&self) -> usize {
+        let bytes = self.end - self.at;
+        usize::try_from(self.promised).unwrap_or(usize::MAX).min(bytes / SMALLEST).max(1)
     }
 
     /// Reads the next event.
@@ -291,27 +307,27 @@ impl Open {
         }
         let mark = batch.mark();
         let mut reader = Reader::new(place.bytes, self.at..self.end);
-        match event::read(place, &mut reader, self.is_listed, batch, self.group.as_ref()) {
-            Ok(Event::Record) => {}
-            Ok(Event::GroupBegins(scope)) => self.group = Some(scope),
-            Ok(Event::GroupEnds) => self.group = None,
+        match event::read(place, &mut reader, self.is_listed, batch, &mut self.group) {
+            Ok(()) => {}
             Err(Refused::Unfit(EditError::Full)) if !batch.is_empty() => {
                 batch.cut(mark);
                 return Step::NoRoom;
             }
             Err(why) => {
                 batch.cut(mark);
-                refused.note(&why);
                 reader = Reader::new(place.bytes, self.at..self.end);
                 let values = if self.is_listed { 1 } else { 2 };
-                if (0..values).try_for_each(|_| reader.skip()).is_err() {
+                if let Err(broken) = (0..values).try_for_each(|_| reader.skip()) {
+                    refused.note_rest(self.lost(), broken);
                     self.at = self.end;
                     return Step::Ended;
                 }
+                refused.note(&why);
             }
         }
         self.at = reader.at();
         self.left = self.left.map(|left| left - 1);
+        self.promised = self.promised.saturating_sub(1);
         Step::Done
     }
 }
@@ -325,5 +341,12 @@ impl Refusals {
             Refused::Unfit(_) | Refused::TooLarge(_) => self.too_large += 1,
         }
         self.why.get_or_insert_with(|| why.to_string());
+    }
+
+    /// Packed events, of which none can be found. Their chunk is acknowledged all the same: its sender has nothing better to
+    /// send, and would send what was read with it again and again.
+    fn note_rest(&mut self, events: usize, broken: Broken) {
+        self.malformed += events;
+        self.why.get_or_insert_with(|| format!("{broken}, and what follows in its chunk can't be found"));
     }
 }

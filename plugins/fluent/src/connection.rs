@@ -2,20 +2,21 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex as Lock, PoisonError};
+use std::sync::{Arc, Mutex as Lock, MutexGuard, PoisonError};
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use suiro_record::{Batch, Scope, Signal, Source as Origin};
 use suiro_sdk::decompress::Decompressor;
 use suiro_sdk::intake::{Ack, AckTimeout, Desk, Room, Ticket};
 use suiro_sdk::lang::Template;
-use suiro_sdk::{Reason, tag};
+use suiro_sdk::{Complaint, Reason, tag};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{Mutex, watch};
-use tokio::time::{Duration, Instant, timeout};
+use tokio::time::{Duration, Instant, timeout, timeout_at};
 
 use crate::buffer::{Buffer, BufferTerms, ReadError, Taken};
 use crate::burst::{Burst, BurstError, Refusals};
+use crate::group;
 use crate::handshake::{Helo, MAX_PING, Security};
 
 /// What a record knows of its tag: `{@fluent.tag}`.
@@ -30,8 +31,6 @@ const SENDING: Duration = Duration::from_secs(10);
 const LAST_ANSWERS: Duration = Duration::from_secs(30);
 /// When the agent stops: who has come already, and what, is taken, which takes no longer.
 pub(crate) const LAST_BYTES: Duration = Duration::from_millis(20);
-/// After that long something that went wrong is worth another line in the log.
-const SAY_AGAIN: Duration = Duration::from_secs(60);
 /// A message that did not come to its end.
 const INCOMPLETE: Reason = Reason("incomplete");
 
@@ -45,8 +44,16 @@ pub(crate) struct Terms {
     /// Who reads a burst has this: one at a time, so that what is decoded and has no room yet is one batch.
     pub(crate) bench: Mutex<Decompressor>,
     pub(crate) closing: Arc<Closing>,
-    /// When something was said of what is no message.
-    pub(crate) said: Lock<Option<Instant>>,
+    pub(crate) complaints: Lock<Complaints>,
+}
+
+/// What the log says once in a while, each kind by itself: who sends nonsense must not hide what becomes of others' records.
+#[derive(Debug, Default)]
+pub(crate) struct Complaints {
+    /// Events that are no records.
+    events: Complaint,
+    /// Connections that are closed, by why.
+    closed: HashMap<Reason, Complaint>,
 }
 
 /// The agent is told to stop: connections hand over what they have, and only then the input is closed.
@@ -55,6 +62,8 @@ pub(crate) struct Closing {
     pub(crate) told: watch::Sender<bool>,
     /// Listeners and connections that may still hand something over.
     busy: AtomicUsize,
+    /// Bytes workers have taken since.
+    pub(crate) held: AtomicUsize,
 }
 
 /// Counted among [`Closing`]'s as long as it lives.
@@ -115,12 +124,23 @@ struct Handed {
     ended: Result<(), Ended>,
 }
 
-/// Bytes to be sent once tickets are answered for.
-async fn answered(tickets: Vec<Ticket>, acks: Vec<u8>, ack: Ack) -> Result<Vec<u8>, AckTimeout> {
-    for ticket in tickets {
-        ticket.wait(ack).await?;
+/// Bytes to be sent once tickets are answered for: all of them in the time that one may take, since they may be of one chunk.
+pub(crate) fn answered(
+    tickets: Vec<Ticket>,
+    acks: Vec<u8>,
+    ack: Ack,
+) -> impl Future<Output = Result<Vec<u8>, AckTimeout>> {
+    // It runs from now on, not from when somebody first looks.
+    let until = Instant::now() + ack.timeout;
+    async move {
+        let all = async {
+            for ticket in tickets {
+                ticket.wait(ack).await?;
+            }
+            Ok(acks)
+        };
+        timeout_at(until, all).await.unwrap_or(Err(AckTimeout))
     }
-    Ok(acks)
 }
 
 /// Serves a connection to its end.
@@ -233,7 +253,7 @@ impl<I: AsyncRead + Unpin, O: AsyncWrite + Unpin> Connection<I, O> {
         let ended = loop {
             match burst.next(&mut bench, &mut |tag| self.tags.batch(tag)) {
                 Ok(Some(batch)) => {
-                    let Some(room) = terms.room(batch.used()).await else { break Err(Ended::Stopped) };
+                    let Some(room) = terms.room(group::used(&batch)).await else { break Err(Ended::Stopped) };
                     tickets.push(terms.desk.submit(room, vec![batch], std::mem::take(&mut wire)));
                 }
                 Ok(None) => break Ok(()),
@@ -278,9 +298,8 @@ impl Terms {
         self.desk.turn_away(Reason::MALFORMED, refused.malformed);
         self.desk.turn_away(Reason::TOO_LARGE, refused.too_large);
         if let Some(why) = &refused.why
-            && self.is_time()
+            && let Some(events) = self.complaints().events.of(refused.malformed + refused.too_large)
         {
-            let events = refused.malformed + refused.too_large;
             tracing::warn!(input = %self.desk.name(), events, "an event can't be a record: {why}; it is counted and left out");
         }
     }
@@ -300,22 +319,25 @@ impl Terms {
         match reason {
             Some(reason) => {
                 self.desk.turn_away(reason, 1);
-                if self.is_time() {
-                    tracing::warn!(%input, %peer, %reason, "a connection is closed: {ended}");
+                if let Some(closed) = self.complaints().of_closed(reason) {
+                    tracing::warn!(%input, %peer, %reason, closed, "a connection is closed: {ended}");
                 }
             }
             None => tracing::debug!(%input, %peer, "a connection is closed: {ended}"),
         }
     }
 
-    /// Whether it is time to say something again.
-    fn is_time(&self) -> bool {
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_time = said.is_none_or(|said| said.elapsed() > SAY_AGAIN);
-        if is_time {
-            *said = Some(Instant::now());
-        }
-        is_time
+    fn complaints(&self) -> MutexGuard<'_, Complaints> {
+        self.complaints.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Complaints ===
+
+impl Complaints {
+    /// One more connection is closed. How many there were since it was last said, if it is time to say it.
+    fn of_closed(&mut self, reason: Reason) -> Option<usize> {
+        self.closed.entry(reason).or_default().of(1)
     }
 }
 
@@ -323,7 +345,7 @@ impl Terms {
 
 impl Closing {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Closing { told: watch::Sender::new(false), busy: AtomicUsize::new(0) })
+        Arc::new(Closing { told: watch::Sender::new(false), busy: AtomicUsize::new(0), held: AtomicUsize::new(0) })
     }
 
     /// Waits until the agent is told.
@@ -377,5 +399,19 @@ impl Tags {
         // That the template can be rendered was seen at the start; what renders as nothing matches nothing.
         let tag = tag::render(&self.terms.tag, &scope).ok().filter(|tag| !tag.is_empty());
         Tag { tag: tag.unwrap_or_else(|| name.clone()), scope }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_complaint_does_not_hide_another_one() {
+        let mut complaints = Complaints::default();
+        assert_eq!(complaints.of_closed(Reason::UNAUTHORIZED), Some(1));
+        assert_eq!(complaints.of_closed(Reason::UNAUTHORIZED), None);
+        assert_eq!(complaints.of_closed(Reason::MALFORMED), Some(1));
+        assert_eq!(complaints.events.of(3), Some(3));
     }
 }

@@ -10,13 +10,15 @@
 //! | a key that is no text | what it says: `1`, `true`, `nil` |
 //!
 //! Fluent Bit marks a group of records that share a resource by events with the seconds -1 (it begins, and its record says
-//! the resource and the scope) and -2 (it ends). They are no records: those between them have that resource and scope.
+//! the resource and the scope) and -2 (it ends). They are no records: those between them have that resource and scope. Where
+//! what a group says can't be read, its records come without it.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use suiro_record::{Assembly, Batch, EditError, Key, LOG_KEY, MAX_DEPTH, Piece, Row, Scope, TimeKind, Value};
+use suiro_record::{Assembly, Batch, EditError, Key, LOG_KEY, Piece, Row, Scope, TimeKind};
 
+use crate::group;
 use crate::msgpack::{Broken, Head, Reader};
 
 /// Values in one record, at most: each takes 16 bytes of memory, and one on the wire.
@@ -38,17 +40,6 @@ pub(crate) struct Place<'b> {
     pub(crate) shift: usize,
     /// Where they begin in the source.
     pub(crate) base: u64,
-}
-
-/// What an event was.
-#[derive(Debug)]
-pub(crate) enum Event {
-    /// A record, which is in the batch now.
-    Record,
-    /// A group begins: of this scope are the records from now on.
-    GroupBegins(Arc<Scope>),
-    /// It ends.
-    GroupEnds,
 }
 
 /// Why an event is no record.
@@ -81,15 +72,16 @@ enum When {
     GroupEnds,
 }
 
-/// Reads the event at `reader`, a list of time and record; or without the list where it is the only one of a message. After
-/// an error the batch has what it had, and more that belongs to no record: cut it.
+/// Reads the event at `reader`, a list of time and record; or without the list where it is the only one of a message. It is
+/// a record of `group`, which goes to the batch, or says what the group of those behind it is. After an error the batch has
+/// what it had, and more that belongs to no record: cut it.
 pub(crate) fn read(
     place: Place<'_>,
     reader: &mut Reader<'_>,
     is_listed: bool,
     batch: &mut Batch,
-    group: Option<&Arc<Scope>>,
-) -> Result<Event, Refused> {
+    group: &mut Option<Arc<Scope>>,
+) -> Result<(), Refused> {
     let start = reader.at();
     let more = match is_listed.then(|| reader.head()).transpose()? {
         None => 0,
@@ -99,13 +91,17 @@ pub(crate) fn read(
     let (when, metadata) = time(place.bytes, reader)?;
     match when {
         When::GroupBegins => {
-            let described = value(place.bytes, reader, 0)?;
+            // Whatever becomes of it: records behind it are not of the one before.
+            *group = None;
+            let scope = group::scope_of(place.bytes, reader, &batch.scopes()[0])?;
+            *group = Some(Arc::new(scope));
             (0..more).try_for_each(|_| reader.skip())?;
-            return Ok(Event::GroupBegins(Arc::new(scope_of(batch, described))));
+            return Ok(());
         }
         When::GroupEnds => {
+            *group = None;
             (0..=more).try_for_each(|_| reader.skip())?;
-            return Ok(Event::GroupEnds);
+            return Ok(());
         }
         When::Own(_) | When::Unknown => {}
     }
@@ -145,7 +141,7 @@ pub(crate) fn read(
         row.scope = batch.try_add_scope(scope).ok_or(EditError::Full)?;
     }
     batch.rows.push(row);
-    Ok(Event::Record)
+    Ok(())
 }
 
 /// The time, and where metadata stand that came with it.
@@ -208,7 +204,7 @@ struct Values<'b> {
 }
 
 /// A key: where it stands, or what it says.
-enum Name<'b> {
+pub(crate) enum Name<'b> {
     Placed(&'b [u8]),
     Said(String),
 }
@@ -258,7 +254,8 @@ impl<'b> Values<'b> {
     }
 }
 
-fn name<'b>(bytes: &'b [u8], reader: &mut Reader<'_>) -> Result<Name<'b>, Refused> {
+/// The key at `reader`.
+pub(crate) fn name<'b>(bytes: &'b [u8], reader: &mut Reader<'_>) -> Result<Name<'b>, Refused> {
     if let Some(span) = reader.text()? {
         if span.len() > MAX_KEY {
             return Err(Refused::TooLarge("a key is longer than 64 KiB"));
@@ -275,51 +272,4 @@ fn name<'b>(bytes: &'b [u8], reader: &mut Reader<'_>) -> Result<Name<'b>, Refuse
         Head::Float(n) => n.to_string(),
         _ => return Err(Refused::Shape("a key is a list, a map or of a type of its own")),
     }))
-}
-
-/// A value that belongs to a group, not to a record.
-fn value(bytes: &[u8], reader: &mut Reader<'_>, depth: usize) -> Result<Value, Refused> {
-    if depth > MAX_DEPTH {
-        return Err(Refused::Unfit(EditError::TooDeep));
-    }
-    Ok(match reader.head()? {
-        Head::Nil => Value::Null,
-        Head::Bool(is) => Value::Bool(is),
-        Head::Int(n) => Value::Int(n),
-        Head::Uint(n) => i64::try_from(n).map_or(Value::Uint(n), Value::Int),
-        Head::Float(n) => Value::Float(n),
-        Head::Str(length) | Head::Bin(length) => {
-            let text = &bytes[reader.payload(length)?];
-            std::str::from_utf8(text).map_or_else(|_| Value::Bytes(text.to_vec()), Value::from)
-        }
-        Head::Ext(_, length) => Value::Bytes(bytes[reader.payload(length)?].to_vec()),
-        Head::Array(items) => {
-            let read = (0..items).map(|_| value(bytes, reader, depth + 1));
-            Value::Array(read.collect::<Result<_, _>>()?)
-        }
-        Head::Map(pairs) => {
-            let read = (0..pairs).map(|_| {
-                let key = match name(bytes, reader)? {
-                    Name::Placed(key) => String::from_utf8_lossy(key).into_owned(),
-                    Name::Said(key) => key,
-                };
-                Ok((key, value(bytes, reader, depth + 1)?))
-            });
-            Value::Object(read.collect::<Result<_, Refused>>()?)
-        }
-    })
-}
-
-/// The scope of a group: what the source's says, and what the group says of its resource and scope.
-fn scope_of(batch: &Batch, group: Value) -> Scope {
-    let mut scope = Scope::clone(&batch.scopes()[0]);
-    let part = |name: &str| group.get(name).cloned();
-    if let Some(Value::Object(attributes)) = part("resource").and_then(|resource| resource.get("attributes").cloned()) {
-        scope.resource.extend(attributes);
-    }
-    if let Some(Value::Object(members)) = part("scope") {
-        let known = ["name", "version", "attributes", "schema_url", "dropped_attributes_count"];
-        scope.scope.extend(members.into_iter().filter(|(name, _)| known.contains(&name.as_str())));
-    }
-    scope
 }

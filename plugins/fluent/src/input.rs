@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex as Lock};
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,8 @@ use suiro_sdk::{Flow, Input, Polled, Source, SourceSetup, StartError};
 use tokio::sync::{Mutex, Semaphore};
 
 use crate::buffer::BufferTerms;
-use crate::connection::{Busy, Closing, TAG, Terms};
+use crate::connection::{Busy, Closing, Complaints, TAG, Terms};
+use crate::group;
 use crate::listen::Sockets;
 use crate::settings::Settings;
 
@@ -31,6 +33,8 @@ struct ForwardSource {
     inner: Box<dyn Source>,
     closing: Arc<Closing>,
     last: VecDeque<Flow>,
+    /// Bytes that may be in there while connections hand over more, of all workers.
+    most: usize,
 }
 
 /// Reads the settings.
@@ -58,13 +62,14 @@ impl Input for Forward {
                     buffer: BufferTerms { max_message, timeout, shared },
                     bench: Mutex::new(Decompressor::default()),
                     closing,
-                    said: Lock::default(),
+                    complaints: Lock::new(Complaints::default()),
                 });
                 sockets.serve(terms, tls, max_connections, busy)
             })?;
         }
         let (inner, closing) = (self.intake.source(&setup), self.closing.clone());
-        Ok(Some(Box::new(ForwardSource { inner, closing, last: VecDeque::new() })))
+        let most = self.settings.max_pending;
+        Ok(Some(Box::new(ForwardSource { inner, closing, last: VecDeque::new(), most })))
     }
 
     fn default_tag(&self) -> Option<&'static str> {
@@ -81,15 +86,13 @@ impl Source for ForwardSource {
     fn stop(&mut self) {
         self.closing.told.send_replace(true);
         let until = Instant::now() + LAST_RECORDS;
-        loop {
-            // What is handed over now is taken in the next round, which is the last.
-            let is_last = self.closing.is_done() || Instant::now() >= until;
-            self.take();
-            if is_last {
-                break;
-            }
+        while !self.closing.is_done() && Instant::now() < until {
+            self.take(self.most);
             std::thread::sleep(Duration::from_millis(1));
         }
+        // What is handed over by now has found room: it is as much again at most.
+        let held = self.closing.held.load(SeqCst);
+        self.take(held.saturating_add(self.most));
         self.inner.stop();
     }
 
@@ -101,15 +104,59 @@ impl Source for ForwardSource {
 // === impl ForwardSource ===
 
 impl ForwardSource {
-    /// Takes what is handed over.
-    fn take(&mut self) {
-        // It panics if the network side has died: there is nothing more then.
-        while let Ok(polled) = catch_unwind(AssertUnwindSafe(|| self.inner.poll())) {
-            match polled {
-                Polled::Batch(flow) => self.last.push_back(flow),
-                Polled::Idle { until: Some(_) } => {}
-                Polled::Idle { until: None } | Polled::Done => break,
+    /// Takes what is handed over, until workers hold `most` bytes: what is not taken keeps its room, so that connections wait.
+    /// (`LastCall` can't do that: there nothing is handed over any more when it takes.)
+    fn take(&mut self, most: usize) {
+        while self.closing.held.load(SeqCst) < most {
+            match catch_unwind(AssertUnwindSafe(|| self.inner.poll())) {
+                Ok(Polled::Batch(flow)) => {
+                    self.closing.held.fetch_add(group::used(&flow.batch), SeqCst);
+                    self.last.push_back(flow);
+                }
+                Ok(Polled::Idle { until: Some(_) }) => {}
+                Ok(Polled::Idle { until: None } | Polled::Done) => break,
+                // The network side has died, which is only said behind all that it handed over.
+                Err(_) => break,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use suiro_record::{Batch, Row};
+    use suiro_sdk::Custody;
+
+    use super::*;
+
+    /// There is always more, as from senders that do not stop.
+    struct Endless;
+
+    impl Source for Endless {
+        fn poll(&mut self) -> Polled {
+            let mut batch = Batch::new("t".into(), Arc::new(Scope::new(Arc::new(Origin::new("in".into(), 1)))), 0);
+            let root = batch.assemble().unwrap().finish(None).unwrap();
+            batch.heap_mut().resize(10_000, b' ');
+            batch.rows.push(Row::new(root, 0, 0, 1));
+            Polled::Batch(Flow::new(batch, Custody::default()))
+        }
+    }
+
+    #[test]
+    fn at_a_stop_no_more_is_taken_than_may_wait() {
+        let closing = Closing::new();
+        let source =
+            |most| ForwardSource { inner: Box::new(Endless), closing: closing.clone(), last: VecDeque::new(), most };
+        let mut first = source(100_000);
+        first.take(first.most);
+        first.take(first.most);
+        assert_eq!(first.last.len(), 10);
+        // Nor of two workers together.
+        let mut second = source(100_000);
+        second.take(second.most);
+        assert!(second.last.is_empty());
+        // No connection is left: what found room when nothing was taken any more is as much again.
+        second.stop();
+        assert_eq!(second.last.len(), 10);
     }
 }

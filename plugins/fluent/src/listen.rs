@@ -1,5 +1,6 @@
 //! Sockets, and who comes to them.
 
+use std::fmt::Display;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::os::unix::net::UnixListener as StdUnixListener;
@@ -8,10 +9,10 @@ use std::sync::Arc;
 
 use nix::sys::socket::{setsockopt, sockopt};
 use suiro_sdk::serve::{self, Tls, unix};
-use suiro_sdk::{Reason, StartError};
+use suiro_sdk::{Complaint, Reason, StartError};
 use tokio::net::{TcpListener, TcpStream, UdpSocket, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::{Duration, Instant, timeout};
+use tokio::time::{Duration, timeout};
 
 use crate::connection::{self, Busy, LAST_BYTES, Terms};
 use crate::settings::Settings;
@@ -20,8 +21,6 @@ use crate::settings::Settings;
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// For acknowledgements when the agent stops.
 const LAST_ANSWERS: Duration = Duration::from_secs(30);
-/// After that many seconds a full house is worth another line in the log.
-const SAY_AGAIN: Duration = Duration::from_secs(60);
 /// A connection on which nothing was said for so long is asked whether it is still there, by the system.
 const KEEPALIVE: u32 = 120;
 
@@ -39,7 +38,7 @@ struct Listeners {
 }
 
 /// Who came.
-enum Caller {
+pub(crate) enum Caller {
     Tcp(TcpStream, SocketAddr),
     Unix(UnixStream),
 }
@@ -84,7 +83,7 @@ impl Sockets {
         let closing = terms.closing.wait();
         tokio::pin!(closing);
         let (all, alive) = watch::channel(());
-        let mut said: Option<Instant> = None;
+        let mut crowded = Complaint::default();
         let mut is_closing = false;
         loop {
             let caller = if is_closing {
@@ -113,9 +112,8 @@ impl Sockets {
             };
             let Ok(slot) = slots.clone().try_acquire_owned() else {
                 terms.desk.turn_away(Reason::TOO_MANY_CONNECTIONS, 1);
-                if said.is_none_or(|said| said.elapsed() > SAY_AGAIN) {
-                    tracing::warn!(%input, max_connections, "all connections are taken: more are closed at once");
-                    said = Some(Instant::now());
+                if let Some(closed) = crowded.of(1) {
+                    tracing::warn!(%input, max_connections, closed, "all connections are taken: more are closed at once");
                 }
                 continue;
             };
@@ -184,7 +182,7 @@ impl Listeners {
 
 impl Caller {
     /// Serves it. `counted` is held as long.
-    async fn serve(
+    pub(crate) async fn serve(
         self,
         terms: Arc<Terms>,
         tls: Option<tokio_rustls::TlsAcceptor>,
@@ -206,14 +204,17 @@ impl Caller {
                 };
                 match shaken {
                     Ok(Ok(stream)) => connection::serve(terms, stream, &peer, busy).await,
-                    Ok(Err(error)) => {
-                        terms.desk.turn_away(Reason::UNAUTHORIZED, 1);
-                        tracing::debug!(input = %terms.desk.name(), %peer, %error, "no TLS");
-                    }
-                    Err(_) => tracing::debug!(input = %terms.desk.name(), %peer, "no TLS in time"),
+                    Ok(Err(error)) => without_tls(&terms, &peer, &error),
+                    Err(_) => without_tls(&terms, &peer, &"it took too long"),
                 }
             }
         }
         drop(counted);
     }
+}
+
+/// Counts one whose handshake came to nothing. Probes of ports do that all day: it is no line in the log.
+fn without_tls(terms: &Terms, peer: &str, why: &dyn Display) {
+    terms.desk.turn_away(Reason::UNAUTHORIZED, 1);
+    tracing::debug!(input = %terms.desk.name(), %peer, "no TLS: {why}");
 }

@@ -24,6 +24,8 @@ pub struct Message {
     pub events: Events,
     /// `chunk`: its sender waits for this to be acknowledged. The value with its head, as it is sent back.
     pub chunk: Option<Range<usize>>,
+    /// `size`: how many events its sender says there are; 0: it does not say.
+    pub size: u64,
 }
 
 /// How the events of a message are kept.
@@ -88,7 +90,7 @@ impl Message {
             }
             _ => return Err(MessageError::Shape("it has a time and no record")),
         };
-        let mut message = Message { tag, events, chunk: None };
+        let mut message = Message { tag, events, chunk: None, size: 0 };
         match parts.checked_sub(read) {
             Some(0) => {}
             Some(1) => message.option(bytes, &mut reader)?,
@@ -120,6 +122,14 @@ impl Message {
                         return Err(MessageError::Shape("its option `chunk` is longer than 1,024 bytes"));
                     }
                     self.chunk = Some(from..reader.at());
+                }
+                b"size" => {
+                    self.size = match reader.clone().head()? {
+                        Head::Uint(events) => events,
+                        Head::Int(events) => u64::try_from(events).unwrap_or(0),
+                        _ => 0,
+                    };
+                    reader.skip()?;
                 }
                 b"compressed" => {
                     let Some(name) = reader.text()? else {

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use suiro_sdk::intake::Ack;
-use suiro_sdk::serve::{Tls, listen, unix};
-use suiro_sdk::settings::{ByteSize, Data, Reported, Secret, Section};
+use suiro_sdk::serve::{Tls, bounds, listen, unix};
+use suiro_sdk::settings::{Data, Reported, Secret, Section};
 
 use crate::handshake::Security;
 
@@ -62,9 +62,7 @@ impl Settings {
         }
         let security = security(section);
         let ack = Ack::read_or(section, PATIENCE);
-        let size = |key, default| section.within(key, ByteSize(1 << 10)..=ByteSize::mib(1 << 10)).unwrap_or(default);
-        let max_message = size("max_message", ByteSize::mib(20)).as_usize();
-        let max_pending = size("max_pending", ByteSize::mib(64)).as_usize().max(max_message);
+        let (max_message, max_pending) = bounds(section, "max_message");
         let max_connections = section.within("max_connections", 1..=65_536_u64).unwrap_or(1024);
         let timeout = section
             .within("timeout", Duration::from_millis(100)..=Duration::from_secs(600))

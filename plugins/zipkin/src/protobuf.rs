@@ -27,7 +27,7 @@ pub(crate) fn read(
     mut each: impl FnMut(Span<'_>, Range<usize>) -> std::result::Result<(), String>,
 ) -> Result<()> {
     let mut list = Reader::new(bytes, 0..bytes.len());
-    while let Some(Field { number, value }) = list.next()? {
+    while let Some(Field { number, value }) = list.field()? {
         match (number, value) {
             (1, Raw::Len(place)) => {
                 let span = read_span(list.inner(place.clone()))?;
@@ -42,7 +42,7 @@ pub(crate) fn read(
 
 fn read_span(mut reader: Reader<'_>) -> Result<Span<'_>> {
     let mut span = Span::default();
-    while let Some(Field { number, value }) = reader.next()? {
+    while let Some(Field { number, value }) = reader.field()? {
         match (number, value) {
             (1, Raw::Len(id)) if matches!(id.len(), 8 | 16) => span.trace = big_endian(reader.bytes(&id)),
             (2, Raw::Len(id)) if matches!(id.len(), 0 | 8) => span.parent = big_endian(reader.bytes(&id)) as u64,
@@ -79,7 +79,7 @@ fn read_span(mut reader: Reader<'_>) -> Result<Span<'_>> {
 
 /// Endpoints that come twice are one, as protobuf has it.
 fn read_endpoint<'a>(mut reader: Reader<'a>, endpoint: &mut Endpoint<'a>) -> Result<()> {
-    while let Some(Field { number, value }) = reader.next()? {
+    while let Some(Field { number, value }) = reader.field()? {
         match (number, value) {
             (1, Raw::Len(service)) => endpoint.service = text(&reader, service),
             (2, Raw::Len(place)) => match *reader.bytes(&place) {
@@ -105,7 +105,7 @@ fn read_endpoint<'a>(mut reader: Reader<'a>, endpoint: &mut Endpoint<'a>) -> Res
 
 fn read_annotation(mut reader: Reader<'_>) -> Result<Annotation<'_>> {
     let mut annotation = Annotation::default();
-    while let Some(Field { number, value }) = reader.next()? {
+    while let Some(Field { number, value }) = reader.field()? {
         match (number, value) {
             (1, Raw::Fixed64(micros)) => annotation.timestamp = time("annotations", micros, &reader)?,
             (2, Raw::Len(value)) => annotation.value = text(&reader, value),
@@ -118,7 +118,7 @@ fn read_annotation(mut reader: Reader<'_>) -> Result<Annotation<'_>> {
 
 fn read_tag(mut reader: Reader<'_>) -> Result<(Cow<'_, str>, Cow<'_, str>)> {
     let (mut key, mut tag) = (Cow::default(), Cow::default());
-    while let Some(Field { number, value }) = reader.next()? {
+    while let Some(Field { number, value }) = reader.field()? {
         match (number, value) {
             (1, Raw::Len(bytes)) => key = text(&reader, bytes),
             (2, Raw::Len(bytes)) => tag = text(&reader, bytes),

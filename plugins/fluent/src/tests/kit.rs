@@ -6,10 +6,14 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::io::Write as _;
 use suiro_record::{Batch, Header, Scope, Source, TimeKind, Value};
+use suiro_sdk::decode::{Decoder, OnParseError};
 use suiro_sdk::decompress::Decompressor;
+use suiro_sdk::lang::Template;
+use suiro_sdk::{InputLedger, SourceSetup, Waker};
 
 use crate::burst::{Burst, BurstError, Refusals};
 use crate::frame::{Next, Scanner};
+use crate::group;
 
 /// A message may have so many bytes.
 pub const LIMIT: usize = 1 << 20;
@@ -26,13 +30,32 @@ pub struct Read {
 }
 
 /// What a burst became.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Outcome {
     pub records: Vec<Read>,
     pub refused: Refusals,
     pub acks: Vec<u8>,
     pub error: Option<BurstError>,
     pub batches: usize,
+    /// Memory of the largest of them.
+    pub largest: usize,
+}
+
+/// What an input gets of which records have that tag.
+pub fn setup(tag: &str) -> SourceSetup {
+    let ledger = Arc::<InputLedger>::default();
+    SourceSetup {
+        name: "in".into(),
+        shard: 0,
+        shards: 1,
+        data_dir: "/nonexistent".into(),
+        decoder: Arc::new(Decoder::new(None, OnParseError::Keep, false, ledger.clone())),
+        ledger,
+        tag: Arc::new(Template::parse(tag).unwrap()),
+        pool: Arc::default(),
+        waker: Waker::new(|| {}),
+        once: false,
+    }
 }
 
 /// Where messages end in `bytes`.
@@ -49,8 +72,7 @@ pub fn read(bytes: &[u8]) -> Outcome {
     let mut burst = Burst::new(bytes.to_vec(), ends(bytes), 1000, LIMIT);
     let source = Arc::new(Source::new("in".into(), 1));
     let mut decompressor = Decompressor::default();
-    let mut outcome =
-        Outcome { records: Vec::new(), refused: Refusals::default(), acks: Vec::new(), error: None, batches: 0 };
+    let mut outcome = Outcome::default();
     let mut open = |tag: &[u8]| {
         let scope = Arc::new(Scope::new(source.clone()));
         Batch::new(String::from_utf8_lossy(tag).as_ref().into(), scope, 5_000_000_000)
@@ -61,6 +83,7 @@ pub fn read(bytes: &[u8]) -> Outcome {
             Ok(Some(batch)) => {
                 assert!(!batch.is_empty());
                 outcome.batches += 1;
+                outcome.largest = outcome.largest.max(group::used(&batch));
                 outcome.records.extend(batch.rows.iter().map(|row| {
                     places.push(row.start..row.end);
                     record(&batch, row)

@@ -7,13 +7,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use suiro_record::Value;
-use suiro_sdk::decode::{Decoder, OnParseError};
-use suiro_sdk::lang::Template;
 use suiro_sdk::settings::Section;
-use suiro_sdk::{Flow, Input, InputLedger, Polled, Source, SourceSetup, Waker};
+use suiro_sdk::{Flow, Input, InputLedger, Polled, Source};
 use tempfile::TempDir;
 
-use super::kit::{event, map, message, packed, put};
+use super::kit::{event, map, message, packed, put, setup};
 use crate::input;
 
 /// Far longer than anything takes.
@@ -36,19 +34,8 @@ impl Agent {
         let text = format!("listen = false\nunix = '{}'\n{settings}", path.display());
         let (section, diagnostics) = Section::from_text("[[input]] forward", &text);
         let input = input::build(&section).unwrap_or_else(|_| panic!("{}", diagnostics.render(false)));
-        let ledger = Arc::<InputLedger>::default();
-        let setup = SourceSetup {
-            name: "in".into(),
-            shard: 0,
-            shards: 1,
-            data_dir: "/nonexistent".into(),
-            decoder: Arc::new(Decoder::new(None, OnParseError::Keep, false, ledger.clone())),
-            ledger: ledger.clone(),
-            tag: Arc::new(Template::parse(input.default_tag().unwrap()).unwrap()),
-            pool: Arc::default(),
-            waker: Waker::new(|| {}),
-            once: false,
-        };
+        let setup = setup(input.default_tag().unwrap());
+        let ledger = setup.ledger.clone();
         let source = input.source(setup).unwrap().unwrap();
         Agent { source, ledger, _input: input, folder }
     }

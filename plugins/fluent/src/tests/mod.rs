@@ -4,5 +4,6 @@ mod arbitrary;
 mod handshake;
 mod kit;
 mod loopback;
+mod patience;
 mod records;
 mod settings;

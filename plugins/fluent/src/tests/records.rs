@@ -89,15 +89,23 @@ fn times() {
     }
 }
 
+/// An event of Fluent Bit's, with metadata.
+fn marked(seconds: u32, metadata: &Value, record: &Value) -> Vec<u8> {
+    let mut out = vec![0x92, 0x92];
+    out.extend(event_time(seconds, 9));
+    put(&mut out, metadata);
+    put(&mut out, record);
+    out
+}
+
+/// A group begins, of a resource with that attribute.
+fn group_of(name: &str, value: Value) -> Vec<u8> {
+    let resource = map(&[("attributes", map(&[(name, value)]))]);
+    marked(u32::MAX, &map(&[]), &map(&[("resource", resource)]))
+}
+
 #[test]
 fn metadata_and_groups_of_fluent_bit() {
-    let marked = |seconds: u32, metadata: &Value, record: &Value| {
-        let mut out = vec![0x92, 0x92];
-        out.extend(event_time(seconds, 9));
-        put(&mut out, metadata);
-        put(&mut out, record);
-        out
-    };
     let metadata = map(&[("otlp", map(&[("severity_text", "WARN".into())]))]);
     let group = map(&[
         ("resource", map(&[("attributes", map(&[("service.name", "shop".into())]))])),
@@ -117,6 +125,38 @@ fn metadata_and_groups_of_fluent_bit() {
     assert_eq!(within.resource, [("service.name".to_owned(), Value::from("shop"))]);
     assert_eq!((within.time, &within.attributes), (Some(6_000_000_009), &None));
     assert!(before.resource.is_empty() && behind.resource.is_empty());
+}
+
+#[test]
+fn a_group_that_can_not_be_read_leaves_its_records() {
+    let record = |text: &str| marked(5, &map(&[]), &log(text));
+    let list_as_key = [&marked(u32::MAX, &map(&[]), &Value::Null)[..13], &[0x81, 0x90, 0x01]].concat();
+    for (bad, malformed, too_large) in [
+        (group_of("wide", Value::Array(vec![Value::Null; 5000])), 0, 1),
+        (group_of("long", "x".repeat(70_000).as_str().into()), 0, 1),
+        (group_of(&"k".repeat(40_000), "x".repeat(40_000).as_str().into()), 0, 1),
+        (list_as_key, 1, 0),
+    ] {
+        // The group before it was not ended.
+        let events =
+            [group_of("a", 1.into()), record("one"), bad, record("two"), group_of("b", 2.into()), record("three")];
+        let outcome = read(&message("t", &[&packed(&events.concat())], &[("chunk", "c".into())]));
+        let resources: Vec<_> = outcome.records.iter().map(|record| record.resource.clone()).collect();
+        assert_eq!(resources, [vec![("a".to_owned(), 1.into())], vec![], vec![("b".to_owned(), 2.into())]]);
+        assert_eq!((outcome.refused.malformed, outcome.refused.too_large), (malformed, too_large));
+        assert!(outcome.error.is_none() && !outcome.acks.is_empty());
+    }
+}
+
+#[test]
+fn groups_count_as_memory_of_their_batch() {
+    // A thousand times as much in memory as on the wire, all together: more than a piece may have.
+    let one = [group_of("a", Value::Array(vec![Value::Null; 4000])), marked(5, &map(&[]), &log("x"))].concat();
+    let events = gzip(&one.repeat(200));
+    let outcome = read(&message("t", &[&packed(&events)], &[("compressed", "gzip".into())]));
+    assert!(outcome.refused.why.is_none() && outcome.records.len() == 200);
+    assert!(outcome.batches >= 200 * 4000 * size_of::<Value>() / (3 << 20), "{}", outcome.batches);
+    assert!(outcome.largest < 3 << 20, "{}", outcome.largest);
 }
 
 #[test]
@@ -216,11 +256,32 @@ fn an_event_that_is_none_goes_alone() {
             assert!(outcome.error.is_none() && !outcome.acks.is_empty());
         }
     }
-    // Where it is no MessagePack, what follows can't be found.
-    let outcome = read(&message("t", &[&packed(&[good(), vec![0x92, 0xc1], good()].concat())], &[]));
-    assert_eq!((outcome.records.len(), outcome.refused.malformed), (1, 1));
-    let outcome = read(&message("t", &[&packed(&[good(), vec![0x92, 0x01, 0xdf, 255, 255, 255, 255]].concat())], &[]));
-    assert_eq!((outcome.records.len(), outcome.refused.malformed), (1, 1));
+}
+
+#[test]
+fn what_follows_broken_events_is_counted_and_not_asked_for_again() {
+    let good = || event(&[0x01], &log("x"));
+    let broken = [good(), vec![0x92, 0xc1], good(), good()].concat();
+    let cut_off = [good(), vec![0x92, 0x01, 0xdf, 255, 255, 255, 255]].concat();
+    // One that is too large and cut off.
+    let long_key = [&[0x92, 0x01, 0x82, 0xda, 0xff, 0xff][..], &[b'k'; 0xffff], &[0x01, 0xdb, 0, 1, 0, 1]].concat();
+    for (events, size, lost) in [
+        (&broken, Value::Int(4), 3),
+        (&broken, Value::Null, 1),
+        (&broken, Value::Int(1), 1),
+        // No more than there are bytes for.
+        (&broken, Value::Uint(u64::MAX), (2 * good().len()).div_ceil(3)),
+        (&cut_off, Value::Int(2), 1),
+        (&[good(), long_key].concat(), Value::Int(2), 1),
+    ] {
+        for (events, how) in [(events.clone(), "text"), (gzip(events), "gzip")] {
+            let option = [("chunk", "c".into()), ("size", size.clone()), ("compressed", how.into())];
+            let outcome = read(&message("t", &[&packed(&events)], &option));
+            assert_eq!((outcome.records.len(), outcome.refused.malformed), (1, lost), "{size:?} {outcome:?}");
+            assert!(outcome.error.is_none() && outcome.refused.why.is_some_and(|why| why.contains("can't be found")));
+            assert_eq!(outcome.acks, body(&map(&[("ack", "c".into())])));
+        }
+    }
 }
 
 #[test]

@@ -26,6 +26,10 @@ fn defaults_and_values() {
     assert_eq!((settings.listen, settings.unix_mode), (None, 0o660));
     let security = settings.security.unwrap();
     assert_eq!((security.keys.len(), security.users.len(), &*security.hostname), (2, 1, "me"));
+    // A default goes with what is set.
+    assert_eq!(read("max_pending = '10MiB'").unwrap().max_message, 10 << 20);
+    assert_eq!(read("max_message = '100MiB'").unwrap().max_pending, 100 << 20);
+    assert_eq!(read("max_pending = '20MiB'").unwrap().max_pending, 20 << 20);
     assert!(!read("shared_key = 'k'").unwrap().security.unwrap().hostname.is_empty());
 }
 
@@ -43,6 +47,7 @@ fn says_what_is_wrong() {
         ("shared_key = 'k'\nusers = {}", "users"),
         ("shared_key = 'k'\nusers = { anna = '' }", "users"),
         ("max_message = '1B'", "max_message"),
+        ("max_pending = '10MiB'\nmax_message = '11MiB'", "`max_message` is more than `max_pending`"),
         ("tls = {}", "cert_file"),
         ("ack = 'never'", "ack"),
     ] {

@@ -90,7 +90,7 @@ impl PartialSuccess {
         let mut partial = PartialSuccess::default();
         for span in messages(protobuf, 0..protobuf.len(), 1) {
             let mut reader = Reader::new(protobuf, span);
-            while let Ok(Some(field)) = reader.next() {
+            while let Ok(Some(field)) = reader.field() {
                 match (field.number, field.value) {
                     (1, Raw::Varint(n)) => partial.rejected = n.cast_signed(),
                     (2, Raw::Len(span)) => partial.message = String::from_utf8_lossy(&protobuf[span]).into_owned(),
@@ -147,7 +147,7 @@ impl Status {
     fn read_protobuf(body: &[u8]) -> Option<Status> {
         let mut status = Status::default();
         let mut reader = Reader::new(body, 0..body.len());
-        while let Some(field) = reader.next().ok()? {
+        while let Some(field) = reader.field().ok()? {
             match (field.number, field.value) {
                 (1, Raw::Varint(n)) => status.code = n as i32,
                 (2, Raw::Len(span)) => status.message = String::from_utf8(body[span].to_vec()).ok()?,
@@ -187,7 +187,7 @@ impl Status {
 fn read_duration(body: &[u8], span: std::ops::Range<usize>) -> Duration {
     let (mut seconds, mut nanos) = (0, 0);
     let mut reader = Reader::new(body, span);
-    while let Ok(Some(field)) = reader.next() {
+    while let Ok(Some(field)) = reader.field() {
         match (field.number, field.value) {
             // Below 0 is now.
             (1, Raw::Varint(n)) => seconds = if n.cast_signed() < 0 { 0 } else { n },

@@ -110,7 +110,7 @@ impl Index {
         let first = self.groups.len();
         let mut group = Group::default();
         let mut reader = Reader::new(request, span);
-        while let Some(field) = reader.next()? {
+        while let Some(field) = reader.field()? {
             match (field.number, field.value) {
                 (1, Raw::Len(span)) => {
                     check(request, span.clone(), &schema::RESOURCE, 0)?;
@@ -134,7 +134,7 @@ impl Index {
         let first = self.records.len();
         let mut group = Group::default();
         let mut reader = Reader::new(request, span);
-        while let Some(field) = reader.next()? {
+        while let Some(field) = reader.field()? {
             match (field.number, field.value) {
                 (1, Raw::Len(span)) => {
                     check(request, span.clone(), &schema::SCOPE, 0)?;
@@ -198,7 +198,7 @@ impl Index {
         let first = self.records.len();
         let mut metric = Metric { span: span.clone(), ..Metric::default() };
         let mut reader = Reader::new(request, span);
-        while let Some(field) = reader.next()? {
+        while let Some(field) = reader.field()? {
             match (field.number, field.value) {
                 (1, Raw::Len(span)) => metric.name = span,
                 (2, Raw::Len(span)) => metric.description = span,
@@ -223,7 +223,7 @@ impl Index {
     /// `Sum { 1 data_points, 2 aggregation_temporality, 3 is_monotonic }`, and so for the others.
     fn points(&mut self, request: &[u8], span: Range<usize>, metric: &mut Metric) -> Result<(), DecodeError> {
         let mut reader = Reader::new(request, span);
-        while let Some(field) = reader.next()? {
+        while let Some(field) = reader.field()? {
             match (field.number, field.value) {
                 (1, Raw::Len(span)) => self.records.push(Record::new(span, self.metrics.len(), 0)),
                 (2, Raw::Varint(n)) => metric.temporality = n as i32,
@@ -239,10 +239,10 @@ impl Index {
 fn count_points(request: &[u8], span: Range<usize>) -> usize {
     let mut points = 0;
     let mut reader = Reader::new(request, span);
-    while let Ok(Some(field)) = reader.next() {
+    while let Ok(Some(field)) = reader.field() {
         if let (5 | 7 | 9 | 10 | 11, Raw::Len(span)) = (field.number, field.value) {
             let mut reader = Reader::new(request, span);
-            while let Ok(Some(field)) = reader.next() {
+            while let Ok(Some(field)) = reader.field() {
                 points += usize::from(field.number == 1);
             }
         }
@@ -254,7 +254,7 @@ const WRONG_TYPE: &str = "a field has another type than its own";
 
 /// The next field `number`, which must be a message; others are passed over.
 fn next_message(reader: &mut Reader<'_>, number: u32) -> Result<Option<Range<usize>>, DecodeError> {
-    while let Some(field) = reader.next()? {
+    while let Some(field) = reader.field()? {
         match field.value {
             Raw::Len(span) if field.number == number => return Ok(Some(span)),
             _ if field.number == number => return Err(error(WRONG_TYPE, reader.pos())),
@@ -279,7 +279,7 @@ pub(crate) fn check(bytes: &[u8], span: Range<usize>, message: &Message, nesting
         return Err(error("values are nested too deep", span.start));
     }
     let mut reader = Reader::new(bytes, span);
-    while let Some(field) = reader.next()? {
+    while let Some(field) = reader.field()? {
         let Some(known) = message.field(field.number) else { continue };
         match (field.value, known.kind) {
             (Raw::Len(span), Kind::Message(inner)) => check(bytes, span, inner, nesting)?,

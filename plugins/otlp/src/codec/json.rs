@@ -344,7 +344,7 @@ fn write_message(
 ) -> Result<(), DecodeError> {
     let mut found: SmallVec<[(&'static Field, Raw); 16]> = SmallVec::new();
     let mut reader = Reader::new(bytes, span);
-    while let Some(field) = reader.next()? {
+    while let Some(field) = reader.field()? {
         let Some(known) = message.field(field.number) else { continue };
         if known.choice || !known.repeated {
             found.retain(|(other, _)| !(known.choice && other.choice || other.number == known.number));

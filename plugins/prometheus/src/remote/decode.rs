@@ -84,14 +84,14 @@ impl Reading<'_> {
     fn v1(&mut self) -> Result<(), Malformed> {
         // What is known of metrics stands behind their series.
         let mut fields = Reader::new(self.body, 0..self.body.len());
-        while let Some(Field { number: field, value }) = fields.next()? {
+        while let Some(Field { number: field, value }) = fields.field()? {
             if let (3, Raw::Len(metadata)) = (field, value) {
                 self.metadata(fields.inner(metadata))?;
             }
         }
         let mut fields = Reader::new(self.body, 0..self.body.len());
         let mut series = Series::default();
-        while let Some(Field { number: field, value }) = fields.next()? {
+        while let Some(Field { number: field, value }) = fields.field()? {
             if let (1, Raw::Len(place)) = (field, value) {
                 series.clear();
                 series.v1(fields.inner(place.clone()))?;
@@ -105,7 +105,7 @@ impl Reading<'_> {
     fn metadata(&mut self, mut message: Reader<'_>) -> Result<(), Malformed> {
         let mut about = About::default();
         let mut family = 0..0;
-        while let Some(Field { number: field, value }) = message.next()? {
+        while let Some(Field { number: field, value }) = message.field()? {
             match (field, value) {
                 (1, value) => about.kind = type_of(value.uint().unwrap_or(0)),
                 (2, Raw::Len(text)) => family = checked(&message, text)?,
@@ -133,7 +133,7 @@ impl Reading<'_> {
 
     fn v2(&mut self) -> Result<(), Malformed> {
         let mut fields = Reader::new(self.body, 0..self.body.len());
-        while let Some(Field { number: field, value }) = fields.next()? {
+        while let Some(Field { number: field, value }) = fields.field()? {
             if let (4, Raw::Len(text)) = (field, value) {
                 self.symbols.push(checked(&fields, text)?);
             }
@@ -143,7 +143,7 @@ impl Reading<'_> {
         }
         let mut fields = Reader::new(self.body, 0..self.body.len());
         let mut series = Series::default();
-        while let Some(Field { number: field, value }) = fields.next()? {
+        while let Some(Field { number: field, value }) = fields.field()? {
             if let (5, Raw::Len(place)) = (field, value) {
                 series.clear();
                 series.v2(fields.inner(place.clone()), &self.symbols)?;

@@ -41,7 +41,7 @@ pub(crate) fn read(mut fields: Reader<'_>) -> Result<Result<Native, &'static str
     let (mut count, mut zero_count) = (Ok(0), Ok(0));
     let (mut sum, mut schema, mut zero_threshold, mut time, mut gauge) = (0.0, 0, 0.0, 0, false);
     let mut bounds = Vec::new();
-    while let Some(Field { number: field, value }) = fields.next()? {
+    while let Some(Field { number: field, value }) = fields.field()? {
         match (field, value) {
             (1, value) => count = Ok(value.uint().unwrap_or(0)),
             (2, value) => count = whole(value.double().unwrap_or(0.0)),
@@ -123,7 +123,7 @@ impl Wire {
             (0, Raw::Len(span)) => {
                 let mut span = histogram.inner(span);
                 let (mut offset, mut length) = (0, 0);
-                while let Some(Field { number: field, value }) = span.next()? {
+                while let Some(Field { number: field, value }) = span.field()? {
                     match field {
                         1 => offset = value.sint().unwrap_or(0),
                         2 => length = value.uint().unwrap_or(0),

@@ -75,7 +75,7 @@ impl Series {
     }
 
     pub(super) fn v1(&mut self, mut message: Reader<'_>) -> Result<(), Malformed> {
-        while let Some(Field { number: field, value }) = message.next()? {
+        while let Some(Field { number: field, value }) = message.field()? {
             let Raw::Len(inner) = value else { continue };
             match field {
                 1 => {
@@ -86,7 +86,7 @@ impl Series {
                 3 => {
                     let mut exemplar = Exemplar::default();
                     let mut fields = message.inner(inner);
-                    while let Some(Field { number: field, value }) = fields.next()? {
+                    while let Some(Field { number: field, value }) = fields.field()? {
                         match (field, value) {
                             (1, Raw::Len(label)) => exemplar.labels.push(read_label(fields.inner(label))?),
                             (field, value) => exemplar.field(field, &value),
@@ -107,7 +107,7 @@ impl Series {
             None => at.fail("a reference names no symbol"),
         };
         let mut refs: SmallVec<[Span; 32]> = SmallVec::new();
-        while let Some(Field { number: field, value }) = message.next()? {
+        while let Some(Field { number: field, value }) = message.field()? {
             match (field, value) {
                 (1, Raw::Len(packed)) => {
                     let packed_refs = message.inner(packed.clone());
@@ -127,7 +127,7 @@ impl Series {
                     let mut fields = message.inner(inner);
                     let mut exemplar = Exemplar::default();
                     let mut refs: SmallVec<[Span; 8]> = SmallVec::new();
-                    while let Some(Field { number: field, value }) = fields.next()? {
+                    while let Some(Field { number: field, value }) = fields.field()? {
                         match (field, value) {
                             (1, Raw::Len(packed)) => {
                                 for id in fields.inner(packed).varints() {
@@ -143,7 +143,7 @@ impl Series {
                 }
                 (5, Raw::Len(inner)) => {
                     let mut fields = message.inner(inner);
-                    while let Some(Field { number: field, value }) = fields.next()? {
+                    while let Some(Field { number: field, value }) = fields.field()? {
                         let number = value.uint().unwrap_or(0);
                         match field {
                             1 => self.about.kind = type_of(number),
@@ -191,7 +191,7 @@ fn pairs<'s>(refs: &'s [Span], at: &Reader<'_>) -> Result<impl Iterator<Item = (
 
 fn read_label(mut fields: Reader<'_>) -> Result<(Span, Span), Malformed> {
     let (mut name, mut value) = (0..0, 0..0);
-    while let Some(Field { number: field, value: inner }) = fields.next()? {
+    while let Some(Field { number: field, value: inner }) = fields.field()? {
         match (field, inner) {
             (1, Raw::Len(text)) => name = checked(&fields, text)?,
             (2, Raw::Len(text)) => value = checked(&fields, text)?,
@@ -204,7 +204,7 @@ fn read_label(mut fields: Reader<'_>) -> Result<(Span, Span), Malformed> {
 fn read_sample(message: &Reader<'_>, place: Span) -> Result<(i64, f64, Span), Malformed> {
     let mut fields = message.inner(place.clone());
     let (mut time, mut value) = (0, 0.0);
-    while let Some(Field { number: field, value: inner }) = fields.next()? {
+    while let Some(Field { number: field, value: inner }) = fields.field()? {
         match field {
             1 => value = inner.double().unwrap_or(0.0),
             2 => time = inner.int().unwrap_or(0),

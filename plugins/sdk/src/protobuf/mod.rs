@@ -45,7 +45,7 @@ mod tests {
         put_len(8, &[1.5_f64.to_le_bytes(), 2.5_f64.to_le_bytes()].concat(), &mut out);
         let mut reader = Reader::new(&out, 6..out.len());
         let mut next = |number| {
-            let field = reader.next().unwrap().expect("a field");
+            let field = reader.field().unwrap().expect("a field");
             assert_eq!(field.number, number);
             field.value
         };
@@ -62,11 +62,11 @@ mod tests {
         assert_eq!(numbers, [0, 1, u64::MAX]);
         let numbers: Vec<f64> = reader.inner(doubles).doubles().map(Result::unwrap).collect();
         assert_eq!(numbers, [1.5, 2.5]);
-        assert!(reader.is_done() && reader.next().unwrap().is_none());
+        assert!(reader.is_done() && reader.field().unwrap().is_none());
         // Whoever trusts the bytes reads the same.
         let trusting = Fields::new(&out, 6..out.len()).map(|field| format!("{field:?}"));
         let mut reader = Reader::new(&out, 6..out.len());
-        let checking = std::iter::from_fn(|| reader.next().unwrap()).map(|field| format!("{field:?}"));
+        let checking = std::iter::from_fn(|| reader.field().unwrap()).map(|field| format!("{field:?}"));
         assert!(trusting.eq(checking));
     }
 
@@ -82,7 +82,7 @@ mod tests {
             (&[0x00], "a number that can't be", 0),
             (&[0x80, 0x80, 0x80, 0x80, 0x10, 0], "a number that can't be", 0),
         ] {
-            let error = Reader::new(bytes, 0..bytes.len()).next().unwrap_err();
+            let error = Reader::new(bytes, 0..bytes.len()).field().unwrap_err();
             assert!(error.what.contains(what) && error.at == at, "{error}");
             assert!(Fields::new(bytes, 0..bytes.len()).next().is_none_or(|field| field.number == 0 || at == 0));
         }

@@ -178,7 +178,7 @@ impl<'a> Reader<'a> {
 
     /// The next field, if there is another one.
     #[inline]
-    pub fn next(&mut self) -> Result<Option<Field>, Malformed> {
+    pub fn field(&mut self) -> Result<Option<Field>, Malformed> {
         if self.pos >= self.end {
             return Ok(None);
         }

@@ -219,7 +219,10 @@ impl<S: Service> House<S> {
                 self.terms.desk.turn_away(Reason::UNAUTHORIZED, 1);
                 tracing::debug!(input = %self.terms.desk.name(), %peer, %error, "no TLS");
             }
-            Err(_) => tracing::debug!(input = %self.terms.desk.name(), %peer, "no TLS in time"),
+            Err(_) => {
+                self.terms.desk.turn_away(Reason::UNAUTHORIZED, 1);
+                tracing::debug!(input = %self.terms.desk.name(), %peer, "no TLS in time");
+            }
         }
     }
 

@@ -63,7 +63,7 @@ pub use self::answer::{Answer, Refusal, Response, answer, empty};
 pub use self::auth::Auth;
 pub use self::door::{Door, Service, bind};
 pub use self::request::{Body, Request};
-pub use self::settings::{ServerSettings, listen};
+pub use self::settings::{ServerSettings, bounds, listen};
 pub use self::tls::Tls;
 
 pub use hyper::{Method, StatusCode, header};

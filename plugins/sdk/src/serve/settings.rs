@@ -15,8 +15,8 @@ use crate::settings::{ByteSize, Reported, Section};
 /// | --- | --- | --- |
 /// | `auth` | none | who may send: `{ user, password }` or `{ bearer }`, one token or a list |
 /// | `tls` | none | `{ cert_file, key_file, client_ca_file }`, see [`Tls`] |
-/// | `max_body` | 20 MiB | of one request, after decompression; more is answered 413 |
-/// | `max_pending` | 64 MiB | of all requests that are read or wait for a worker; more is answered 503 |
+/// | `max_body` | 20 MiB, or `max_pending` if that is less | of one request, after decompression; more is answered 413 |
+/// | `max_pending` | 64 MiB, or `max_body` if that is more | of all requests that are read or wait for a worker; more is answered 503 |
 /// | `max_connections` | 1024 | open at once; more are closed at once |
 /// | `timeout` | 30s | for a request to come in; a body gets a second more for every 16 KiB of it that came |
 #[derive(Clone, Debug)]
@@ -49,9 +49,7 @@ impl ServerSettings {
     pub fn read(settings: &Section, addresses: &[SocketAddr]) -> Result<ServerSettings, Reported> {
         let auth = Auth::read(settings);
         let tls = Tls::read(settings);
-        let size = |key, default| settings.within(key, ByteSize(1 << 10)..=ByteSize::mib(1 << 10)).unwrap_or(default);
-        let max_body = size("max_body", ByteSize::mib(20)).as_usize();
-        let max_pending = size("max_pending", ByteSize::mib(64)).as_usize();
+        let (max_body, max_pending) = bounds(settings, "max_body");
         let max_connections = settings.within("max_connections", 1..=65_536_u64).unwrap_or(1024);
         let timeout = settings
             .within("timeout", Duration::from_millis(100)..=Duration::from_secs(600))
@@ -62,13 +60,27 @@ impl ServerSettings {
             settings.warning_at("auth", "without `tls`, anybody on the way can read the credentials", help);
         }
         let max_connections = usize::try_from(max_connections).unwrap_or(usize::MAX);
-        Ok(ServerSettings { auth, tls, max_body, max_pending: max_pending.max(max_body), max_connections, timeout })
+        Ok(ServerSettings { auth, tls, max_body, max_pending, max_connections, timeout })
     }
 
     /// The hand-over for an input with these settings.
     pub fn intake(&self) -> Arc<Intake> {
         Intake::new(self.max_pending)
     }
+}
+
+/// Reads the setting `one`, bytes of a single request (20 MiB), and `max_pending`, of all (64 MiB). One that is set moves the
+/// other's default where that would not go with it; both set, they must go together.
+pub fn bounds(section: &Section, one: &str) -> (usize, usize) {
+    let size = |key| section.within(key, ByteSize(1 << 10)..=ByteSize::mib(1 << 10));
+    let (set, pending) = (size(one), size("max_pending"));
+    let pending = pending.unwrap_or(ByteSize::mib(64).max(set.unwrap_or_default()));
+    let single = set.unwrap_or(ByteSize::mib(20).min(pending));
+    if single > pending {
+        let message = format!("`{one}` is more than `max_pending`, {pending}: there would be no room for it");
+        section.error_at(one, message, "lower it, or raise `max_pending`");
+    }
+    (single.as_usize(), pending.as_usize())
 }
 
 #[cfg(test)]
@@ -93,6 +105,9 @@ mod tests {
         let (settings, shown) = read(text, "127.0.0.1:1");
         let settings = settings.unwrap();
         assert_eq!((settings.max_body, settings.max_pending, settings.max_connections), (100 << 20, 100 << 20, 7));
+        let small = read("max_pending = '1MiB'", "127.0.0.1:1").0.unwrap();
+        assert_eq!((small.max_body, small.max_pending), (1 << 20, 1 << 20));
+        assert!(read("max_pending = '1MiB'\nmax_body = '2MiB'", "127.0.0.1:1").1.contains("no room for it"));
         assert!(!shown.contains("warning") && !format!("{settings:?}").contains("pa55"));
         assert!(read("auth = { bearer = 'pa55' }", "0.0.0.0:1").1.contains("anybody on the way"));
     }
