@@ -101,7 +101,9 @@ impl Encoder {
                 request.looked_at += 1;
                 continue;
             }
-            if request.sent.len() == bounds.records || bytes + size > bounds.request {
+            // What is larger than a request should be goes alone: the service takes it, or `max_record` is wrong.
+            let full = request.sent.len() == bounds.records || bytes + size > bounds.request;
+            if full && !request.sent.is_empty() {
                 break;
             }
             bytes += size;

@@ -26,6 +26,8 @@
 //!
 //! A record beyond its limit is never sent: it is set aside as `too_large`.
 //!
+//! Where records of 10 MiB are taken, so are requests; 5 MiB of several records is what is taken everywhere.
+//!
 //! # Guarantee
 //!
 //! At least once, without order: of a request some records may be taken and others not, and those are tried again behind

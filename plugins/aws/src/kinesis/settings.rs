@@ -53,7 +53,6 @@ impl Settings {
             partition_key = settings.get::<Template>("partition_key");
             let largest = ByteSize::kib(1)..=ByteSize::kib(MAX_RECORD >> 10);
             bounds.record = settings.within("max_record", largest).map_or(bounds.record, ByteSize::as_usize);
-            bounds.request = bounds.request.max(bounds.record);
         }
         let formats = [("json", Format::Json), ("raw", Format::Raw), ("full", Format::Full)];
         let format = settings.choice("format", &formats).unwrap_or_default();

@@ -41,5 +41,5 @@ fn settings_are_checked() {
     assert!(settings(Service::Firehose, "stream = 'a'").newline);
     assert!(!settings(Service::Streams, "stream = 'a'").newline);
     let large = settings(Service::Streams, "stream = 'a'\nmax_record = '10MiB'").bounds;
-    assert_eq!((large.record, large.request), (10 << 20, 10 << 20));
+    assert_eq!((large.record, large.request), (10 << 20, 5 << 20));
 }

@@ -1,7 +1,7 @@
 //! From an answer to what becomes of an object. The table is in the module's documentation.
 
 use suiro_sdk::Outcome;
-use suiro_sdk::aws::{self, ServiceError};
+use suiro_sdk::aws::{self, ServiceError, element};
 use suiro_sdk::http::{Answer, excerpt};
 
 /// An answer is read so far.
@@ -61,7 +61,7 @@ pub(crate) fn taken(answer: &Answer, bucket: &str) -> Result<(), Outcome> {
 /// The id of the upload that was begun.
 pub(crate) fn begun(answer: &Answer, bucket: &str) -> Result<String, Outcome> {
     taken(answer, bucket)?;
-    let id = whole_element(&String::from_utf8_lossy(&answer.body), "UploadId");
+    let id = element(&String::from_utf8_lossy(&answer.body), "UploadId");
     id.filter(|id| !id.is_empty() && id.len() <= 4096).ok_or_else(|| lacks(answer, "the id of the upload"))
 }
 
@@ -80,8 +80,8 @@ pub(crate) fn completed(answer: &Answer, bucket: &str) -> Result<(), Outcome> {
     if text.contains("<CompleteMultipartUploadResult") {
         return Ok(());
     }
-    let Some(code) = element(&text, "Code") else { return Err(lacks(answer, "a result")) };
-    let message = element(&text, "Message").unwrap_or_default();
+    let Some(code) = quoted(&text, "Code") else { return Err(lacks(answer, "a result")) };
+    let message = quoted(&text, "Message").unwrap_or_default();
     let why = format!("{} on completing the upload, then {code}: {message}", answer.status);
     Err(Outcome::Retry { why, after: answer.retry_after, degraded: false })
 }
@@ -94,42 +94,12 @@ fn lacks(answer: &Answer, what: &str) -> Outcome {
 /// The region a bucket is in, if the answer says so.
 fn region(answer: &Answer) -> Option<String> {
     let header = answer.headers.get("x-amz-bucket-region").and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let region = header.or_else(|| element(&String::from_utf8_lossy(&answer.body), "Region"))?;
+    let region = header.or_else(|| quoted(&String::from_utf8_lossy(&answer.body), "Region"))?;
     let is_one = region.len() <= 64 && region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     (is_one && !region.is_empty()).then_some(region)
 }
 
 /// What an element says, fit for a message.
-fn element(text: &str, name: &str) -> Option<String> {
-    whole_element(text, name).map(|text| excerpt(text.as_bytes()))
-}
-
-/// The text of the first element of that name, as S3 writes them: no attributes, nothing inside but text.
-fn whole_element(text: &str, name: &str) -> Option<String> {
-    let (_, rest) = text.split_once(&format!("<{name}>"))?;
-    let (inner, _) = rest.split_once(&format!("</{name}>"))?;
-    let plain = inner.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&#34;", "\"");
-    Some(plain.replace("&apos;", "'").replace("&#39;", "'").replace("&amp;", "&"))
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn elements() {
-        let text = "<?xml?>\n<R xmlns=\"x\"><Key>a</Key><UploadId>a&amp;lt;b&lt;c&quot;</UploadId></R>";
-        assert_eq!(whole_element(text, "UploadId").as_deref(), Some("a&lt;b<c\""));
-        assert_eq!(whole_element(text, "Code"), None);
-        assert_eq!(whole_element("<Code>x", "Code"), None);
-    }
-
-    proptest! {
-        #[test]
-        fn any_text_is_borne(text in "(<|>|/|Code|UploadId|&amp;|.){0,40}") {
-            let _ = (element(&text, "Code"), whole_element(&text, "UploadId"));
-        }
-    }
+fn quoted(text: &str, name: &str) -> Option<String> {
+    element(text, name).map(|text| excerpt(text.as_bytes()))
 }

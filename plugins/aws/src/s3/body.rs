@@ -19,6 +19,10 @@ pub(crate) struct Body<'a> {
     written: usize,
     plain: Vec<u8>,
     stream: CompressStream,
+    /// Whether the stream has its end.
+    finished: bool,
+    /// Bytes that are made already, for the next part.
+    rest: Vec<u8>,
 }
 
 // === impl Body ===
@@ -26,12 +30,16 @@ pub(crate) struct Body<'a> {
 impl<'a> Body<'a> {
     pub(crate) fn new(settings: &'a Settings, object: &'a Object<'a>) -> io::Result<Self> {
         let stream = CompressStream::new(settings.compression)?;
-        Ok(Body { settings, object, written: 0, plain: Vec::with_capacity(PIECE + 4096), stream })
+        let plain = Vec::with_capacity(PIECE + 4096);
+        Ok(Body { settings, object, written: 0, plain, stream, finished: false, rest: Vec::new() })
     }
 
-    /// Appends to `out` until it has `size` bytes, or a few more, or everything is written: whether that is so. Not to be
+    /// Fills `out`, which is empty, with the next `size` bytes, or with all that are left: whether that is so. Not to be
     /// called again then.
+    ///
+    /// Exactly `size`: there are systems (R2) that want all parts but the last to be of one length.
     pub(crate) fn fill(&mut self, out: &mut Vec<u8>, size: usize) -> io::Result<bool> {
+        out.append(&mut self.rest);
         while out.len() < size && self.written < self.object.records.len() {
             self.plain.clear();
             for (_, batch, row) in &self.object.records[self.written..] {
@@ -44,10 +52,12 @@ impl<'a> Body<'a> {
             }
             self.stream.write(&self.plain, out)?;
         }
-        let done = self.written == self.object.records.len();
-        if done {
+        if !self.finished && self.written == self.object.records.len() {
             self.stream.finish(out)?;
+            self.finished = true;
         }
-        Ok(done)
+        self.rest.extend_from_slice(&out[size.min(out.len())..]);
+        out.truncate(size);
+        Ok(self.finished && self.rest.is_empty())
     }
 }

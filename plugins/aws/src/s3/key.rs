@@ -50,7 +50,8 @@ impl Identity {
         let mut key = String::with_capacity(prefix.len() + MAX_NAME);
         key.push_str(prefix);
         let mut text = Vec::with_capacity(30);
-        time::write_rfc3339(first.div_euclid(time::SECOND) * time::SECOND, &mut text);
+        // Towards zero: the second below the earliest time is none that can be told.
+        time::write_rfc3339(first - first % time::SECOND, &mut text);
         key.extend(text.iter().filter(|byte| !matches!(byte, b'-' | b':')).map(|&byte| char::from(byte)));
         key.push('-');
         for byte in &self.0.finalize()[..16] {
@@ -132,6 +133,21 @@ mod tests {
             assert!(!all[..at].contains(one));
         }
         assert_eq!(all[0], key("s3", &[(1, 0), (1, 1)]));
+    }
+
+    /// Seconds are cut off, not rounded down: below the earliest time is none.
+    #[test]
+    fn any_time_has_a_key() {
+        for (time, expected) in [
+            (0, "19700101T000000Z-"),
+            (1_795_966_212_999_999_999, "20261129T153012Z-"),
+            (-1_500_000_000, "19691231T235959Z-"),
+            (i64::MAX, "22620411T234716Z-"),
+            (i64::MIN, "16770921T001244Z-"),
+        ] {
+            let key = Identity::new("s3").key("a/", time, ".jsonl", Compression::Zstd);
+            assert_eq!((&key[2..19], key.len()), (expected, 2 + MAX_NAME));
+        }
     }
 
     #[test]

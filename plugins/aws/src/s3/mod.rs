@@ -12,7 +12,7 @@
 //! | `key` | `suiro/{@time:%Y/%m/%d/%H}/` | a destination: what keys begin with. Time, id and suffix are put behind it ([`key`]) |
 //! | `format` | `json_lines` | `raw`: a line each, the text under `log` if that is all there is, else JSON; `full`: what stands beside the record too |
 //! | `compression` | `gzip` | `none`, `zstd` |
-//! | `part_size` | 8MiB | a larger object goes in parts of that size (5 to 256 MiB) |
+//! | `part_size` | 8MiB | a larger object goes in parts of exactly that size, but for the last (5 to 256 MiB) |
 //! | `path_style` | as the endpoint wants | whether the bucket is in the path rather than in the host's name |
 //! | `storage_class` | the bucket's | `STANDARD_IA`, `INTELLIGENT_TIERING`, ... |
 //! | `server_side_encryption` | the bucket's | `AES256`, `aws:kms`, `aws:kms:dsse` |
@@ -43,7 +43,8 @@
 //!
 //! # What an answer means
 //!
-//! A body is opaque to S3: what it refuses, it does not refuse for a record's sake. So nothing is set aside for an answer:
+//! A body is opaque to S3: what it refuses, it does not refuse for a record's sake. So nothing is set aside for an answer but
+//! a record that is too large by itself:
 //!
 //! | answer | outcome |
 //! | --- | --- |
@@ -51,7 +52,7 @@
 //! | 301, 307, `AuthorizationHeaderMalformed` with a region | retry, degraded: `region` is wrong, and the right one is named |
 //! | `NoSuchBucket` | retry, degraded |
 //! | 5xx, `SlowDown`, `RequestTimeout`, 409, a digest that does not match | retry |
-//! | 413 | the delivery in halves |
+//! | 413, `EntityTooLarge` | that object in halves, under keys of their own; a record alone: set aside, `too_large` |
 //! | other 4xx | retry, degraded: an operator must mend it |
 
 mod answer;

@@ -37,31 +37,35 @@ impl S3 {
             return Outcome::Retry { why: "the output has not started".to_owned(), after: None, degraded: true };
         };
         let Plan { objects, apart } = Plan::new(bucket.settings(), delivery);
-        let alone = objects.len() == 1;
-        // A bucket in trouble is not asked for each object.
         let stopped = RefCell::new(None);
-        let store = async |object: &Object<'_>| -> Answered {
-            let before = stopped.borrow().clone();
-            let outcome = match before {
-                Some(outcome) => outcome,
-                None => bucket.store(object).await,
-            };
-            let outcome = match outcome {
-                // Only a whole delivery can be halved: it comes again with what is left of it.
-                Outcome::TooLarge if !alone => {
-                    let why = "an object was larger than the server takes: lower `batch.max_bytes`".to_owned();
-                    Outcome::Retry { why, after: None, degraded: false }
-                }
-                outcome => outcome,
-            };
-            if matches!(outcome, Outcome::Retry { .. }) {
-                stopped.borrow_mut().get_or_insert_with(|| outcome.clone());
-            }
-            (object.numbers(), outcome)
-        };
-        let answered = stream::iter(&objects).map(store).buffer_unordered(LANES).collect().await;
-        one_outcome(apart, answered)
+        let stored = stream::iter(objects).map(|object| store(bucket, object, &stopped)).buffer_unordered(LANES);
+        let answered: Vec<Vec<Answered>> = stored.collect().await;
+        one_outcome(apart, answered.into_iter().flatten().collect())
     }
+}
+
+/// Writes an object; what the server does not take at once, in halves. A bucket in trouble is not asked for each object:
+/// what it said is in `stopped`.
+async fn store<'a>(bucket: &Bucket, object: Object<'a>, stopped: &RefCell<Option<Outcome>>) -> Vec<Answered> {
+    let mut answered = Vec::new();
+    let mut todo = vec![object];
+    while let Some(mut object) = todo.pop() {
+        let before = stopped.borrow().clone();
+        let outcome = match before {
+            Some(outcome) => outcome,
+            None => bucket.store(&object).await,
+        };
+        if outcome == Outcome::TooLarge && object.records.len() > 1 {
+            let rest = object.split_off_half();
+            todo.extend([rest, object]);
+            continue;
+        }
+        if matches!(outcome, Outcome::Retry { .. }) {
+            stopped.borrow_mut().get_or_insert_with(|| outcome.clone());
+        }
+        answered.push((object.numbers(), outcome));
+    }
+    answered
 }
 
 impl Output for S3 {

@@ -75,6 +75,13 @@ impl<'a> Plan<'a> {
 // === impl Object ===
 
 impl Object<'_> {
+    /// Leaves the first half of its records, and gives an object of the others. Each has a key of its own, made of its
+    /// records as always: cut again, they are the same two objects.
+    pub(crate) fn split_off_half(&mut self) -> Self {
+        let records = self.records.split_off(self.records.len() / 2);
+        Object { prefix: self.prefix.clone(), records }
+    }
+
     /// Its key, as an object of the output `output`.
     pub(crate) fn key(&self, settings: &Settings, output: &str) -> String {
         let mut identity = Identity::new(output);

@@ -8,6 +8,7 @@
 //! | `ExpiredToken`, … | retry: credentials are asked for anew |
 //! | `RequestTimeTooSkewed`, …, or a signature refused while the clocks differ | retry: signatures take the service's time |
 //! | `AccessDenied`, unknown keys, wrong signatures, wrong region, no such stream or bucket, 401, 403 | retry, degraded: an operator must mend it |
+//! | `UnknownOperationException`, `InvalidAction`, … | retry, degraded: `endpoint` is another service's |
 //! | 413, `RequestEntityTooLarge`, `EntityTooLarge` | too large: in halves |
 //! | any other 4xx | refused, in the service's words |
 //!
@@ -59,6 +60,8 @@ pub(super) enum Subject {
     Region,
     /// A stream, group or bucket that is not there, or a key of KMS's.
     Missing,
+    /// An operation that the service does not know: it is another one.
+    Operation,
     /// The size of the request.
     Size,
     /// The records.
@@ -159,6 +162,11 @@ impl Subject {
             | "KMSOptInRequired"
             | "NoSuchBucket"
             | "ResourceNotFoundException" => Subject::Missing,
+            "InvalidAction"
+            | "MissingAction"
+            | "UnknownOperation"
+            | "UnknownOperationException"
+            | "UnknownServiceException" => Subject::Operation,
             "EntityTooLarge" | "RequestEntityTooLarge" | "RequestEntityTooLargeException" => Subject::Size,
             _ => Subject::Other,
         }
@@ -179,6 +187,7 @@ impl Subject {
             }
             Subject::Region => "`region` must be the one it is in",
             Subject::Missing => "make it, or mend its name or `region`",
+            Subject::Operation => "another service answers there: mend `endpoint` (or `url`)",
             _ => "",
         }
     }
@@ -198,9 +207,12 @@ pub fn judge(answer: &Answer) -> Outcome {
         Subject::Signature if differing(&answer.headers).is_some() => {
             retry(format!("{quoted}; {}", clocks(&answer.headers)), false)
         }
-        Subject::Signature | Subject::UnknownKey | Subject::Permission | Subject::Region | Subject::Missing => {
-            retry(format!("{quoted}; {}", subject.help()), true)
-        }
+        Subject::Signature
+        | Subject::UnknownKey
+        | Subject::Permission
+        | Subject::Region
+        | Subject::Missing
+        | Subject::Operation => retry(format!("{quoted}; {}", subject.help()), true),
         Subject::Size => Outcome::TooLarge,
         Subject::Other => match status.as_u16() {
             401 | 403 => retry(format!("{quoted}; {}", Subject::Permission.help()), true),
@@ -253,17 +265,25 @@ fn of_json(body: &[u8]) -> (Option<String>, Option<String>) {
     (code, message)
 }
 
-/// Code and message of `<Error><Code>…</Code><Message>…</Message>`, wherever that is.
+/// Code and message of `<Error><Code>…</Code><Message>…</Message>`, wherever that is; or all there is is
+/// `<UnknownOperationException/>`.
 fn of_xml(body: &[u8]) -> (Option<String>, Option<String>) {
     let text = String::from_utf8_lossy(body);
-    let Some(at) = text.find("<Error>") else { return (None, None) };
-    let text = &text[at..];
-    let element = |name: &str| {
-        let from = text.find(&format!("<{name}>"))? + name.len() + 2;
-        let to = text[from..].find(&format!("</{name}>"))? + from;
-        Some(unescaped(&text[from..to]))
-    };
-    (element("Code"), element("Message"))
+    let Some(at) = text.find("<Error>") else { return (exception(&text), None) };
+    (element(&text[at..], "Code"), element(&text[at..], "Message"))
+}
+
+/// The name of an element that is all there is.
+fn exception(text: &str) -> Option<String> {
+    let name = text.trim().strip_prefix('<')?.strip_suffix("/>")?;
+    name.ends_with("Exception").then(|| name.to_owned())
+}
+
+/// The text of the first element of that name, as services write them: no attributes, nothing inside but text.
+pub fn element(text: &str, name: &str) -> Option<String> {
+    let (_, rest) = text.split_once(&format!("<{name}>"))?;
+    let (inner, _) = rest.split_once(&format!("</{name}>"))?;
+    Some(unescaped(inner))
 }
 
 /// Text of XML as it reads.

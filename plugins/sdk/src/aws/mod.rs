@@ -17,7 +17,7 @@
 //! | [`Account`] | credentials, region, endpoints, signatures; [`Account::sdk_config`] for clients of the SDK's |
 //! | [`Caller`], [`Call`] | a service's signed HTTP client |
 //! | [`RequestSigner`] | `auth = { aws = .. }` of other HTTP outputs |
-//! | [`ServiceError`], [`judge`] | what an answer means |
+//! | [`ServiceError`], [`judge`], [`element`] | what an answer means, and says |
 
 mod account;
 mod answer;
@@ -37,7 +37,7 @@ mod surroundings;
 mod tests;
 
 pub use self::account::Account;
-pub use self::answer::{ServiceError, judge};
+pub use self::answer::{ServiceError, element, judge};
 pub use self::caller::{Call, Caller, client_settings};
 pub use self::error::AccountError;
 pub use self::request_signer::RequestSigner;

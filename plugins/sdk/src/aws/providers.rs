@@ -107,11 +107,10 @@ impl Chain {
         if let Some(credentials) = &settings.credentials {
             return Chain(vec![(Name::Settings, SharedCredentialsProvider::new(given(credentials)))]);
         }
-        let mut profile = ProfileFileCredentialsProvider::builder().configure(config);
-        if let Some(name) = &settings.profile {
-            profile = profile.profile_name(name);
-        }
-        let profile = (Name::Profile(profile_name(settings)), SharedCredentialsProvider::new(profile.build()));
+        let name = profile_name(settings);
+        // Always by name: without one, what `config` once read of the files would be asked, and not the files.
+        let profile = ProfileFileCredentialsProvider::builder().configure(config).profile_name(&name).build();
+        let profile = (Name::Profile(name), SharedCredentialsProvider::new(profile));
         if settings.profile.is_some() {
             return Chain(vec![profile]);
         }

@@ -67,7 +67,7 @@ impl Sign for RequestSigner {
         self.hear(answer);
         ServiceError::of(answer).filter(|_| answer.status.is_client_error())?;
         match judge(answer) {
-            Outcome::Retry { why, degraded, .. } => Some(Failure::refused(why, degraded)),
+            Outcome::Retry { why, after, degraded } => Some(Failure::refused(why, after, degraded)),
             _ => None,
         }
     }

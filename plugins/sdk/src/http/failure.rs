@@ -2,6 +2,7 @@
 
 use std::error::Error as _;
 use std::io;
+use std::time::Duration;
 
 use crate::output::Outcome;
 
@@ -15,6 +16,8 @@ pub struct Failure {
     pub unsent: bool,
     /// An operator must mend it: a certificate that isn't trusted.
     pub degraded: bool,
+    /// When to try again, if the server said.
+    after: Option<Duration>,
 }
 
 // === impl Failure ===
@@ -45,7 +48,7 @@ impl Failure {
             Some(inner) => format!("{what}{host}: {inner}"),
             None => format!("{what}{host}"),
         };
-        Failure { text, unsent, degraded }
+        Failure { text, unsent, degraded, after: None }
     }
 
     pub(super) fn no_endpoint() -> Self {
@@ -54,18 +57,18 @@ impl Failure {
 
     /// The request could not be made; an operator must mend that.
     pub(crate) fn before_sending(text: String) -> Self {
-        Failure { text, unsent: true, degraded: true }
+        Failure { text, unsent: true, degraded: true, after: None }
     }
 
     /// It was sent, and who sends was refused.
     #[cfg(feature = "aws")]
-    pub(crate) fn refused(text: String, degraded: bool) -> Self {
-        Failure { text, unsent: false, degraded }
+    pub(crate) fn refused(text: String, after: Option<Duration>, degraded: bool) -> Self {
+        Failure { text, unsent: false, degraded, after }
     }
 
     /// What the driver does about it: nobody knows what the other side has, so all of it is tried again.
     pub fn into_outcome(self) -> Outcome {
-        Outcome::Retry { why: self.text, after: None, degraded: self.degraded }
+        Outcome::Retry { why: self.text, after: self.after, degraded: self.degraded }
     }
 }
 

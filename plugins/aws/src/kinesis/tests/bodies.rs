@@ -126,6 +126,19 @@ fn limits_are_exact() {
     }
 }
 
+/// Scenario: a stream takes records that are larger than a request should be.
+/// Guarantees: such a record goes alone, and makes no request of the others larger.
+#[test]
+fn a_record_beyond_a_request_goes_alone() {
+    let settings =
+        settings(Service::Streams, "stream = 'app'\nformat = 'raw'\nmax_record = '10MiB'\npartition_key = 'k'");
+    let lines = [1, (5 << 20) - 1, 5 << 20, 10 << 20, 2 << 20, 2 << 20, 2 << 20].map(|bytes: usize| "x".repeat(bytes));
+    let (requests, apart) = requests(&settings, &delivery(vec![batch(&lines, 0)]));
+    assert!(matches!(&apart[..], [(3, Verdict::Refused { reason: Reason::TOO_LARGE, .. })]), "{apart:?}");
+    let sent: Vec<Vec<usize>> = requests.iter().map(|request| request.sent.clone()).collect();
+    assert_eq!(sent, [vec![0], vec![1], vec![2], vec![4, 5], vec![6]]);
+}
+
 trait ParseTemplate {
     fn parse_template(&self) -> suiro_sdk::lang::Template;
 }

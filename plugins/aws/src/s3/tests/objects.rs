@@ -15,7 +15,7 @@ use crate::s3::settings::Settings;
 /// 2026-11-29T15:30:12Z
 const TIME: i64 = 1_795_966_212_000_000_000;
 
-/// The object's bytes, in pieces of about `size`.
+/// The object's bytes, in pieces of `size`.
 fn pieces(settings: &Settings, object: &Object<'_>, size: usize) -> Vec<Vec<u8>> {
     let mut body = Body::new(settings, object).unwrap();
     let mut pieces = Vec::new();
@@ -100,8 +100,8 @@ fn an_object_for_each_key() {
 }
 
 proptest! {
-    /// Every record is in one object, in order; a second try writes the same objects; pieces are an object's bytes, and none
-    /// but the last is smaller than was asked for.
+    /// Every record is in one object, in order; a second try writes the same objects; pieces are an object's bytes, and all
+    /// but the last are of the size that was asked for.
     #[test]
     fn each_record_once(
         teams in prop::collection::vec(prop::collection::vec(0_u8..4, 1..60), 1..5),
@@ -131,7 +131,8 @@ proptest! {
             let all = pieces(&settings, object, usize::MAX);
             let some = pieces(&settings, object, size);
             prop_assert_eq!(all.concat(), some.concat());
-            prop_assert!(some[..some.len() - 1].iter().all(|piece| piece.len() >= size));
+            prop_assert!(some[..some.len() - 1].iter().all(|piece| piece.len() == size));
+            prop_assert!(some[some.len() - 1].len() <= size);
             prop_assert!(some.len() == 1 || some.iter().all(|piece| !piece.is_empty()));
         }
     }

@@ -1,5 +1,6 @@
 //! What becomes of what is answered, by a scripted server, and by one that is as strict as S3.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -72,7 +73,6 @@ async fn nothing_is_set_aside_for_an_answer() {
         let Outcome::Retry { why, degraded: is_degraded, .. } = got else { panic!("{reply:?}: {got:?}") };
         assert!(is_degraded == degraded && why.contains(word), "{reply:?}: {why}");
     }
-    assert_eq!(outcome(error(413, "EntityTooLarge", "")).await, Outcome::TooLarge);
 }
 
 #[tokio::test]
@@ -95,20 +95,70 @@ async fn the_bucket_is_in_the_path_of_an_endpoint() {
     }
 }
 
-/// Scenario: a delivery has two keys; the server refuses one of the objects for now, or for its size.
+/// Scenario: a delivery has two keys; the server refuses one of the objects for now.
 /// Guarantees: what is in the other is delivered, and just the records of the refused one are tried again.
 #[tokio::test]
 async fn objects_of_a_delivery_have_their_own_fates() {
-    for reply in [error(503, "SlowDown", ""), error(413, "EntityTooLarge", "")] {
-        let server = Server::start(move |request| match request.target.contains("/b") {
-            true => reply.clone(),
-            false => Reply::text(200, ""),
-        });
-        let server = server.await.unwrap();
-        let got = built(&server.url, "key = 'x/{k}'").deliver(&three()).await;
-        let Outcome::Partial(verdicts) = got else { panic!("{got:?}") };
-        assert!(matches!(&verdicts[..], [(1, Verdict::Retry { degraded: false, .. })]), "{verdicts:?}");
-    }
+    let server = Server::start(|request| match request.target.contains("/b") {
+        true => error(503, "SlowDown", ""),
+        false => Reply::text(200, ""),
+    });
+    let server = server.await.unwrap();
+    let got = built(&server.url, "key = 'x/{k}'").deliver(&three()).await;
+    let Outcome::Partial(verdicts) = got else { panic!("{got:?}") };
+    assert!(matches!(&verdicts[..], [(1, Verdict::Retry { degraded: false, .. })]), "{verdicts:?}");
+}
+
+/// A server that takes no more than `limit` bytes at once.
+async fn narrow(limit: usize) -> Server {
+    let reply = move |large| if large { error(413, "EntityTooLarge", "") } else { Reply::text(200, "") };
+    Server::start(move |request| reply(request.body.len() > limit)).await.unwrap()
+}
+
+/// The objects it took: keys, and their records.
+fn taken(server: &Server, limit: usize) -> BTreeMap<String, Vec<String>> {
+    let requests = server.requests();
+    let small = requests.iter().filter(|request| request.body.len() <= limit);
+    small.map(|request| (request.target.clone(), request.text().lines().map(str::to_owned).collect())).collect()
+}
+
+/// Scenario: of a delivery with more objects than are written at a time, all but one are larger than the server takes, and
+/// one record is by itself.
+/// Guarantees: what fits is delivered, each record once; the large record is set aside; nothing is tried again. A second
+/// time, the same objects are written.
+#[tokio::test]
+async fn objects_that_are_too_large_are_cut_in_two() {
+    const LIMIT: usize = 250;
+    let line =
+        |key: &str, n: usize, size: usize| format!("{{\"k\":\"{key}\",\"n\":{n},\"x\":\"{}\"}}", "x".repeat(size));
+    let mut lines: Vec<String> = (0..40).map(|n| line(["a", "b", "c", "d", "e"][n % 5], n, 40)).collect();
+    lines[7] = line("c", 7, LIMIT);
+    lines.push(line("small", 40, 1));
+    let records = || delivery(vec![batch(&lines, TIME)]);
+    let server = narrow(LIMIT).await;
+    let output = built(&server.url, "key = 'x/{k}/'\ncompression = 'none'");
+    let got = output.deliver(&records()).await;
+    let Outcome::Partial(verdicts) = got else { panic!("{got:?}") };
+    assert!(matches!(&verdicts[..], [(7, Verdict::Refused { reason: Reason::TOO_LARGE, .. })]), "{verdicts:?}");
+    let objects = taken(&server, LIMIT);
+    let mut written: Vec<&String> = objects.values().flatten().collect();
+    written.push(&lines[7]);
+    written.sort();
+    let mut expected: Vec<&String> = lines.iter().collect();
+    expected.sort();
+    assert_eq!(written, expected);
+    assert!(objects.values().all(|lines| !lines.is_empty()) && objects.len() > 10, "{objects:?}");
+    output.deliver(&records()).await;
+    assert_eq!(taken(&server, LIMIT), objects);
+}
+
+/// The only record of a delivery is the driver's to set aside.
+#[tokio::test]
+async fn a_record_that_is_too_large_by_itself_is_no_ones_to_retry() {
+    let server = narrow(10).await;
+    let output = built(&server.url, "compression = 'none'");
+    let got = output.deliver(&delivery(vec![batch(&["{\"k\":\"aaaaaaaa\"}"], TIME)])).await;
+    assert_eq!((got, server.requests().len()), (Outcome::TooLarge, 1));
 }
 
 #[tokio::test]
@@ -128,6 +178,29 @@ async fn a_large_object_goes_in_parts_and_is_one() {
     assert!(heads.iter().map(|head| head.parse::<usize>().unwrap()).eq(0..12), "{heads:?}");
     assert_eq!(taken.open_uploads.len(), 0);
     assert_eq!(object.headers.get("content-type").map(String::as_str), Some("text/plain; charset=utf-8"));
+}
+
+/// Scenario: records end elsewhere than parts, and one of them is larger than two parts.
+/// Guarantees: all parts but the last have exactly the size that is set, as R2 wants it; together they are the object.
+#[tokio::test]
+async fn parts_are_of_one_length() {
+    let server = Server::start(|request| match request.method.as_str() {
+        "POST" if request.target.ends_with("?uploads") => Reply::text(200, "<R><UploadId>u</UploadId></R>"),
+        "POST" => Reply::text(200, "<CompleteMultipartUploadResult/>"),
+        _ => Reply::text(200, "").with("ETag", "\"x\""),
+    });
+    let server = server.await.unwrap();
+    let lines: Vec<String> = [3, 3, 11, 3, 1].iter().map(|size| "x".repeat(size * 1_000_000)).collect();
+    assert_eq!(built(&server.url, IN_PARTS).deliver(&delivery(vec![batch(&lines, TIME)])).await, Outcome::Delivered);
+    let parts: Vec<Vec<u8>> = server
+        .requests()
+        .iter()
+        .filter(|request| request.method == "PUT")
+        .map(|request| request.body.clone())
+        .collect();
+    let sizes: Vec<usize> = parts.iter().map(Vec::len).collect();
+    assert_eq!(sizes, [5 << 20, 5 << 20, 5 << 20, 5 << 20, 21_000_005 - (20 << 20)]);
+    assert_eq!(String::from_utf8(parts.concat()).unwrap().lines().collect::<Vec<_>>(), lines);
 }
 
 /// Scenario: requests of an upload fail, each in turn, in ways that a second one mends.

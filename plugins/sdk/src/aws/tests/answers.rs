@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use reqwest::StatusCode;
 use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue};
 
-use crate::aws::{ServiceError, judge};
+use crate::aws::{ServiceError, element, judge};
 use crate::http::Answer;
 use crate::ledger::Reason;
 use crate::output::Outcome;
@@ -66,6 +66,8 @@ fn errors_in_every_shape() {
         (answer(404, s3), error("NoSuchBucket", "The <bucket> is &lt; not there")),
         (answer(403, query), error("AccessDenied", "no")),
         (answer(400, "<Error><Code>Cut</Code><Message>off"), error("Cut", "")),
+        (answer(404, "<UnknownOperationException/>\n"), error("UnknownOperationException", "")),
+        (answer(404, "<html/>"), None),
         (answer(200, r#"{"__type":"ThrottlingException"}"#), None),
         (answer(502, "<html><body>Bad Gateway</body></html>"), None),
         (answer(400, r#"{"message":"no code"}"#), None),
@@ -77,6 +79,14 @@ fn errors_in_every_shape() {
         assert_eq!(ServiceError::of(&answer), expected, "{}", answer.summary());
     }
     assert_eq!(ServiceError::of(&answer(400, &format!("{{\"__type\":\"{}\"}}", "x".repeat(200)))), None);
+}
+
+#[test]
+fn elements() {
+    let text = "<?xml?>\n<R xmlns=\"x\"><Key>a</Key><UploadId>a&amp;lt;b&lt;c&quot;</UploadId></R>";
+    assert_eq!(element(text, "UploadId").as_deref(), Some("a&lt;b<c\""));
+    assert_eq!(element(text, "Code"), None);
+    assert_eq!(element("<Code>x", "Code"), None);
 }
 
 fn json(status: u16, code: &str) -> Answer {
@@ -114,6 +124,12 @@ fn the_table_of_the_module() {
         (404, "NoSuchBucket", "make it"),
         (400, "KMSDisabledException", "make it"),
         (403, "SomethingNew", "allow it"),
+        (400, "UnknownOperationException", "mend `endpoint`"),
+        (404, "UnknownOperationException", "mend `endpoint`"),
+        (400, "UnknownOperation", "mend `endpoint`"),
+        (400, "InvalidAction", "mend `endpoint`"),
+        (400, "MissingAction", "mend `endpoint`"),
+        (400, "UnknownServiceException", "mend `endpoint`"),
     ] {
         retry(&json(status, code), true, words);
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials as _;
@@ -258,6 +258,8 @@ async fn a_refused_signature_is_a_failure() {
     let replies = [
         (400, "ExpiredTokenException", Some(false)),
         (400, "ThrottlingException", Some(false)),
+        (429, "TooManyRequestsException", Some(false)),
+        (404, "UnknownOperationException", Some(true)),
         (400, "UnrecognizedClientException", Some(true)),
         (403, "AccessDeniedException", Some(true)),
         (400, "ResourceNotFoundException", Some(true)),
@@ -268,7 +270,8 @@ async fn a_refused_signature_is_a_failure() {
     let mut left = replies.into_iter();
     let server = Server::start(move |_| {
         let (status, code, _) = left.next().unwrap();
-        Reply::text(status, format!("{{\"__type\":\"{code}\",\"message\":\"words\"}}"))
+        let reply = Reply::text(status, format!("{{\"__type\":\"{code}\",\"message\":\"words\"}}"));
+        if status == 429 { reply.with("retry-after", "30") } else { reply }
     })
     .await
     .unwrap();
@@ -288,6 +291,8 @@ async fn a_refused_signature_is_a_failure() {
             (Err(failure), Some(degraded)) => {
                 assert!(failure.to_string().contains(code), "{failure}");
                 assert_eq!((failure.unsent, failure.degraded), (false, *degraded), "{code}");
+                let Outcome::Retry { after, .. } = failure.into_outcome() else { panic!("{code}") };
+                assert_eq!(after, (*status == 429).then_some(Duration::from_secs(30)), "{code}");
             }
             (got, _) => panic!("{code}: {got:?}"),
         }

@@ -118,12 +118,24 @@ async fn take(account: &Account, step: &str) -> Option<String> {
             tokio::time::resume();
             None
         }
+        // A tool gives the profile another key.
+        "keys" => {
+            let file = std::env::var("AWS_SHARED_CREDENTIALS_FILE").unwrap();
+            std::fs::write(file, keys(&std::env::var("AWS_PROFILE").unwrap_or("default".to_owned()), argument))
+                .unwrap();
+            None
+        }
         "refused" => {
             account.learn("ExpiredTokenException", &HeaderMap::new());
             None
         }
         other => panic!("no step {other}"),
     }
+}
+
+/// A profile in the file of credentials.
+fn keys(profile: &str, id: &str) -> String {
+    format!("[{profile}]\naws_access_key_id = {id}\naws_secret_access_key = pa55\n")
 }
 
 /// Who signed, for which region, and with which token.
@@ -203,6 +215,29 @@ async fn a_profile_has_credentials_and_a_region() {
         let [error] = &case.run("sign").await[..] else { panic!() };
         assert!(error.contains(words) && error.ends_with("or set `profile`"), "{error}");
     }
+}
+
+/// Scenario: a tool replaces the keys of a profile that no setting names, and the service takes the old ones no longer; or
+/// the file comes only after the first request.
+/// Guarantees: the file is read again, and the new keys sign.
+#[tokio::test]
+async fn keys_that_are_replaced_in_the_files_are_picked_up() {
+    for profile in ["default", "dev"] {
+        let case = || Case::new("region = 'eu-west-1'").with("AWS_PROFILE", profile);
+        let signed = case()
+            .file("credentials", &keys(profile, "AKIDOLD"))
+            .run("sign keys:AKIDNEW sign wait:10 refused sign keys:AKIDTHIRD wait:10 refused sign")
+            .await;
+        let ids: Vec<&str> = signed.iter().map(|line| line.split_once(' ').unwrap().0).collect();
+        assert_eq!(ids, ["AKIDOLD", "AKIDOLD", "AKIDNEW", "AKIDTHIRD"]);
+        let [none, some] = &case().run("sign keys:AKIDLATE wait:2 sign").await[..] else { panic!() };
+        assert!(none.starts_with("no credentials: "), "{none}");
+        assert_eq!(some, "AKIDLATE eu-west-1 none");
+    }
+    // The region was read of the file, too.
+    let case =
+        Case::new("").file("config", "[default]\nregion = us-west-1\n").file("credentials", &keys("default", "A"));
+    assert_eq!(case.run("sign keys:B wait:10 refused sign").await, ["A us-west-1 none", "B us-west-1 none"]);
 }
 
 /// An instance's metadata: version 2 only, a session before anything else.
