@@ -156,6 +156,13 @@ pub enum Verdict {
         /// An operator must mend it (401, 403): health says degraded.
         degraded: bool,
     },
+    /// It was not tried: where it goes is left alone for a while. Try it then; this one does not count as an attempt.
+    Wait {
+        /// For the log.
+        why: String,
+        /// An operator must mend it (401, 403): health says degraded.
+        degraded: bool,
+    },
     /// Set it aside.
     Refused {
         /// Why.

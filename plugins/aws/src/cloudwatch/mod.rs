@@ -4,6 +4,7 @@ mod distribution;
 mod emf;
 pub mod logs;
 mod metrics;
+mod outcome;
 mod unit;
 
 /// Adds the plugins.

@@ -53,12 +53,7 @@ fn taken(answer: &Answer, sent: &[usize]) -> Outcome {
 
 fn refused(answer: &Answer, stream: &Stream) -> Outcome {
     let retry = |why: String, degraded| Outcome::Retry { why, after: answer.retry_after, degraded };
-    let Some(ServiceError { code, message }) = ServiceError::of(answer) else {
-        return match aws::judge(answer) {
-            Outcome::Refused { detail, .. } => retry(format!("{detail}; is `endpoint` right?"), true),
-            other => other,
-        };
-    };
+    let Some(ServiceError { code, message }) = ServiceError::of(answer) else { return aws::judge(answer) };
     let said = format!("{code}: {}", excerpt(message.as_bytes()));
     let (setting, name) = (stream.setting(), stream.describe());
     match code.as_str() {

@@ -18,7 +18,7 @@ pub(crate) struct Bounds {
     pub(crate) records: usize,
     /// Bytes of one record.
     pub(crate) record: usize,
-    /// Bytes of all of them.
+    /// Bytes of all of them, but for a record that is larger by itself.
     pub(crate) request: usize,
 }
 

@@ -12,7 +12,8 @@
 //! | 413, `RequestEntityTooLarge`, `EntityTooLarge` | too large: in halves |
 //! | any other 4xx | refused, in the service's words |
 //!
-//! What no service of AWS's wrote (a proxy's page) is judged by its status, as [`crate::http::judge`] has it.
+//! What no service of AWS's wrote (a proxy's page) is judged by its status, as [`crate::http::judge`] has it; but it refuses no
+//! record: retry, degraded.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -195,7 +196,15 @@ impl Subject {
 
 /// What an answer means: the table of the module.
 pub fn judge(answer: &Answer) -> Outcome {
-    let Some(error) = ServiceError::of(answer) else { return crate::http::judge(answer) };
+    let Some(error) = ServiceError::of(answer) else {
+        return match crate::http::judge(answer) {
+            Outcome::Refused { detail, .. } => {
+                let why = format!("{detail}; no service of AWS's says so: is `endpoint` right?");
+                Outcome::Retry { why, after: answer.retry_after, degraded: true }
+            }
+            outcome => outcome,
+        };
+    };
     let status = answer.status;
     let quoted = format!("{status}: {}", error.quoted());
     let retry = |why: String, degraded: bool| Outcome::Retry { why, after: answer.retry_after, degraded };

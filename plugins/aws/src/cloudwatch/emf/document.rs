@@ -8,17 +8,16 @@ use suiro_sdk::Verdict;
 use suiro_sdk::point::Point;
 
 use super::Settings;
-use super::identity::Identity;
 use super::translate::{Worth, translate};
-use crate::cloudwatch::metrics::head::MAX_DIMENSIONS;
+use crate::cloudwatch::metrics::head::{Head as Identity, MAX_DIMENSIONS};
 use crate::cloudwatch::metrics::verdict::{TOO_MANY_DIMENSIONS, malformed, refused};
 
 /// Metrics of a directive.
 const MAX_METRICS: usize = 100;
 /// Values of a metric in one document.
 const MAX_VALUES: usize = 100;
-/// A document takes no more metrics when it has so many bytes, so that it stays below what the smallest event may have.
-const FULL: usize = 96 << 10;
+/// Bytes of a document around its directive, metrics and members, at most.
+const FRAME: usize = 96;
 
 /// The dimension of a summary's quantile.
 const QUANTILE: &str = "quantile";
@@ -37,11 +36,23 @@ pub(crate) struct Document {
 }
 
 /// Documents being made.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Documents {
+    /// Bytes of a document.
+    most: usize,
     drafts: Vec<Draft>,
     /// By head: the last draft that has it.
     open: HashMap<Vec<u8>, usize>,
+    entry: Entry,
+}
+
+/// A metric as a document has it. The memory goes round.
+#[derive(Debug, Default)]
+struct Entry {
+    /// In the directive's list.
+    listed: Vec<u8>,
+    /// Its member.
+    member: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -60,6 +71,11 @@ struct Draft {
 // === impl Documents ===
 
 impl Documents {
+    /// None yet; each has at most so many bytes, if its first metric lets it.
+    pub(super) fn new(most: usize) -> Documents {
+        Documents { most, drafts: Vec::new(), open: HashMap::new(), entry: Entry::default() }
+    }
+
     /// Adds what a point says.
     pub(super) fn add(
         &mut self,
@@ -85,32 +101,38 @@ impl Documents {
             let quantile = said.quantile.map(|quantile| quantile.to_string());
             let head =
                 Head { time: point.time.div_euclid(1_000_000), namespace, dimensions, quantile: quantile.as_deref() };
+            let head = (&head, point.time);
+            let metric = Metric { name, unit: unit.name, high_resolution: settings.high_resolution, number };
             match &said.worth {
                 Worth::Values(values) => {
                     for values in values.chunks(MAX_VALUES) {
-                        let draft = self.draft(&head, point.time, name);
-                        draft.put(name, unit.name, settings.high_resolution, number, |out| write_values(values, out));
+                        self.put(head, &metric, |out| write_values(values, out));
                     }
                 }
-                Worth::Statistics { count, sum, min, max } => {
-                    let draft = self.draft(&head, point.time, name);
-                    draft.put(name, unit.name, settings.high_resolution, number, |out| {
-                        out.push(b'{');
-                        write_statistics(*count, *sum, *min, *max, out);
-                        out.push(b'}');
-                    });
-                }
+                Worth::Statistics { count, sum, min, max } => self.put(head, &metric, |out| {
+                    out.push(b'{');
+                    write_statistics(*count, *sum, *min, *max, out);
+                    out.push(b'}');
+                }),
             }
         }
         Ok(())
     }
 
-    /// The draft with this head that has room for the metric.
-    fn draft(&mut self, head: &Head<'_>, time: i64, name: &str) -> &mut Draft {
+    /// Puts a metric into the draft with this head that has room for it.
+    fn put(&mut self, (head, time): (&Head<'_>, i64), metric: &Metric<'_>, worth: impl FnOnce(&mut Vec<u8>)) {
+        let mut entry = std::mem::take(&mut self.entry);
+        entry.write(metric, worth);
+        self.draft(head, time, metric.name, entry.len()).put(metric, &entry);
+        self.entry = entry;
+    }
+
+    /// The draft with this head that has room for so many bytes of the metric.
+    fn draft(&mut self, head: &Head<'_>, time: i64, name: &str, bytes: usize) -> &mut Draft {
         let mut key = Vec::new();
         head.write_key(&mut key);
         let at = match self.open.get(&key) {
-            Some(&at) if self.drafts[at].has_room(name) => at,
+            Some(&at) if self.drafts[at].has_room(name, bytes, self.most) => at,
             _ => {
                 self.drafts.push(Draft::new(head, time));
                 self.open.insert(key, self.drafts.len() - 1);
@@ -123,6 +145,15 @@ impl Documents {
     pub(super) fn finish(self) -> Vec<Document> {
         self.drafts.into_iter().map(Draft::finish).collect()
     }
+}
+
+/// A metric of a record's.
+struct Metric<'m> {
+    name: &'m str,
+    unit: Option<&'static str>,
+    high_resolution: bool,
+    /// The record's.
+    number: u32,
 }
 
 /// What all metrics of a document have in common.
@@ -168,6 +199,34 @@ impl Head<'_> {
     }
 }
 
+// === impl Entry ===
+
+impl Entry {
+    fn write(&mut self, metric: &Metric<'_>, worth: impl FnOnce(&mut Vec<u8>)) {
+        let Entry { listed, member } = self;
+        listed.clear();
+        listed.extend_from_slice(b",{\"Name\":");
+        write_json_str(metric.name, listed);
+        if let Some(unit) = metric.unit {
+            listed.extend_from_slice(b",\"Unit\":");
+            write_json_str(unit, listed);
+        }
+        if metric.high_resolution {
+            listed.extend_from_slice(b",\"StorageResolution\":1");
+        }
+        listed.push(b'}');
+        member.clear();
+        member.push(b',');
+        write_json_str(metric.name, member);
+        member.push(b':');
+        worth(member);
+    }
+
+    fn len(&self) -> usize {
+        self.listed.len() + self.member.len()
+    }
+}
+
 // === impl Draft ===
 
 impl Draft {
@@ -184,46 +243,26 @@ impl Draft {
         Draft { time, directive, names: Vec::new(), metrics: Vec::new(), members, records: Vec::new() }
     }
 
-    fn has_room(&self, name: &str) -> bool {
+    fn has_room(&self, name: &str, bytes: usize, most: usize) -> bool {
         self.names.len() < MAX_METRICS
-            && self.metrics.len() + self.members.len() < FULL
+            && FRAME + self.directive.len() + self.metrics.len() + self.members.len() + bytes <= most
             && !self.names.iter().any(|known| known == name)
     }
 
-    fn put(
-        &mut self,
-        name: &str,
-        unit: Option<&str>,
-        high_resolution: bool,
-        number: u32,
-        write: impl FnOnce(&mut Vec<u8>),
-    ) {
-        if !self.names.is_empty() {
-            self.metrics.push(b',');
-        }
-        self.metrics.extend_from_slice(b"{\"Name\":");
-        write_json_str(name, &mut self.metrics);
-        if let Some(unit) = unit {
-            self.metrics.extend_from_slice(b",\"Unit\":");
-            write_json_str(unit, &mut self.metrics);
-        }
-        if high_resolution {
-            self.metrics.extend_from_slice(b",\"StorageResolution\":1");
-        }
-        self.metrics.push(b'}');
-        self.members.push(b',');
-        write_json_str(name, &mut self.members);
-        self.members.push(b':');
-        write(&mut self.members);
-        self.names.push(name.to_owned());
-        if self.records.last() != Some(&number) {
-            self.records.push(number);
+    fn put(&mut self, metric: &Metric<'_>, Entry { listed, member }: &Entry) {
+        // The first has nothing before it that it would be parted from.
+        let parting = usize::from(self.names.is_empty());
+        self.metrics.extend_from_slice(&listed[parting..]);
+        self.members.extend_from_slice(member);
+        self.names.push(metric.name.to_owned());
+        if self.records.last() != Some(&metric.number) {
+            self.records.push(metric.number);
         }
     }
 
     fn finish(self) -> Document {
         let Draft { time, directive, metrics, members, records, .. } = self;
-        let mut text = Vec::with_capacity(directive.len() + metrics.len() + members.len() + 96);
+        let mut text = Vec::with_capacity(directive.len() + metrics.len() + members.len() + FRAME);
         // Writing to a `Vec` has no way to fail.
         let _ = write!(text, "{{\"_aws\":{{\"Timestamp\":{},\"CloudWatchMetrics\":[{{", time.div_euclid(1_000_000));
         text.extend_from_slice(&directive);

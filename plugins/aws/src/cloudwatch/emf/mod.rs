@@ -28,11 +28,10 @@
 //! | any other `summary` | each quantile a number, in a document with the dimension `quantile` |
 //! | cumulative and monotonic | refused, `cumulative` |
 //!
-//! Points of one time, namespace and set of dimensions are one document, up to 100 metrics; of more than 100 values the
-//! rest is in further documents. So a record can be in several documents, and a document of several records.
+//! Points of one time, namespace and set of dimensions are one document, up to 100 metrics and the largest message; of more
+//! than 100 values the rest is in further documents. So a record can be in several documents, and a document of several records.
 
 mod document;
-mod identity;
 mod translate;
 
 #[cfg(test)]
@@ -45,7 +44,7 @@ use suiro_sdk::{Delivery, Reason, Verdict};
 
 pub(crate) use self::document::Document;
 use self::document::Documents;
-use self::identity::Identity;
+use super::metrics::head::Head;
 use super::metrics::settings::{RESOURCE_DIMENSIONS, globs, namespace_check};
 
 /// The settings.
@@ -77,8 +76,8 @@ pub(crate) struct Written {
     pub(crate) documents: Vec<Document>,
     /// Points that are in none.
     pub(crate) apart: Vec<(usize, Verdict)>,
-    /// Points whose names or dimensions are not what they were.
-    pub(crate) altered: usize,
+    /// Numbers of points whose names or dimensions are not what they were.
+    pub(crate) altered: Vec<usize>,
 }
 
 // === impl Settings ===
@@ -112,10 +111,10 @@ impl Settings {
     }
 }
 
-/// Documents of these points.
-pub(crate) fn write(settings: &Settings, delivery: &Delivery, places: &[Place]) -> Written {
+/// Documents of these points, of at most `most` bytes; only one metric that is larger by itself makes a larger one.
+pub(crate) fn write(settings: &Settings, delivery: &Delivery, places: &[Place], most: usize) -> Written {
     let mut written = Written::default();
-    let mut documents = Documents::default();
+    let mut documents = Documents::new(most);
     let mut namespace = Vec::new();
     let mut at = 0;
     while let Some(part_at) = places.get(at).map(|place| place.part) {
@@ -128,9 +127,10 @@ pub(crate) fn write(settings: &Settings, delivery: &Delivery, places: &[Place]) 
             let added = match destination.render(batch, row, &mut namespace) {
                 Ok(()) => {
                     let point = Point::read(batch, row);
-                    Identity::of(settings, &point, &batch.scope(row).resource).and_then(|identity| {
-                        written.altered += usize::from(identity.altered);
-                        documents.add(settings, &namespace, &point, &identity, place.number)
+                    let resource = (&batch.scope(row).resource[..], &settings.resource_dimensions[..]);
+                    Head::new((&point, &settings.dimensions), resource).and_then(|head| {
+                        written.altered.extend(head.altered.then_some(place.number as usize));
+                        documents.add(settings, &namespace, &point, &head, place.number)
                     })
                 }
                 Err(refusal) if refusal.is_drop() => Err(Box::new(Verdict::Drop(Reason::MISSING_FIELD))),

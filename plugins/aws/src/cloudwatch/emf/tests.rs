@@ -10,6 +10,8 @@ use suiro_sdk::{Delivery, Verdict};
 use super::*;
 
 const TIME: i64 = 1_795_364_943_000_000_000;
+/// Bytes of a document.
+const MOST: usize = 100_000;
 
 fn settings(more: &str) -> Settings {
     let (section, diagnostics) =
@@ -31,11 +33,15 @@ fn points<L: AsRef<str>>(lines: &[L]) -> Delivery {
 }
 
 fn written(settings: &Settings, delivery: &Delivery) -> Written {
+    written_with(settings, delivery, MOST)
+}
+
+fn written_with(settings: &Settings, delivery: &Delivery, most: usize) -> Written {
     let places = |(at, part): (usize, &suiro_sdk::Part)| {
         (0..part.len() as u32).map(move |row| Place { number: row, part: at as u32, row }).collect::<Vec<_>>()
     };
     let places: Vec<Place> = delivery.parts.iter().enumerate().flat_map(places).collect();
-    write(settings, delivery, &places)
+    write(settings, delivery, &places, most)
 }
 
 /// The documents of these points, and why others are in none.
@@ -151,6 +157,26 @@ fn what_is_more_than_a_document_holds_is_in_further_ones() {
 }
 
 #[test]
+fn documents_are_no_larger_than_messages() {
+    let values: Vec<String> = (0..90).map(|n| format!("0.{n}1234567")).collect();
+    let line = |n| format!(r#"{{"name":"m\"{n}","kind":"summary","unit":"ms","values":[{}]}}"#, values.join(","));
+    let lines: Vec<String> = (0..60).map(line).collect();
+    let (settings, points) = (settings("storage_resolution = '1s'"), points(&lines));
+    let one = written_with(&settings, &points, 0).documents[0].text.len();
+    // Names of two digits are longer.
+    for most in [one + 2, 2 * one, 10_000, 30_000, 1_000_000] {
+        let documents = written_with(&settings, &points, most).documents;
+        assert!(documents.iter().all(|document| document.text.len() <= most), "{most}");
+        // And each is as full as it can be.
+        let few = lines.len().div_ceil((most / one).max(1));
+        assert!(documents.len() <= few, "{most}: {} documents", documents.len());
+        let mut records: Vec<u32> = documents.into_iter().flat_map(|document| document.records).collect();
+        records.sort_unstable();
+        assert_eq!(records, (0..60).collect::<Vec<_>>());
+    }
+}
+
+#[test]
 fn what_can_be_no_metric_says_why() {
     let dimensions: Vec<String> = (0..31).map(|n| format!("\"a{n}\":1")).collect();
     let wide = format!(r#"{{"name":"w","kind":"gauge","attributes":{{{}}},"value":1}}"#, dimensions.join(","));
@@ -188,14 +214,15 @@ fn what_can_be_no_metric_says_why() {
 
 #[test]
 fn names_are_what_cloudwatch_takes() {
-    let line =
-        r#"{"name":"größe","kind":"gauge","attributes":{":a":"x","empty":"","null":null,"é":"水"},"value":-0.5}"#;
+    let line = r#"{"name":"größe","kind":"gauge","attributes":{":a":"x","a":"y","empty":"","null":null,"é":"水"},"value":-0.5}"#;
     let written = written(&settings("resource_dimensions = []"), &points(&[line]));
-    assert_eq!(written.altered, 1);
+    assert_eq!(written.altered, [0]);
     let document: Value = serde_json::from_slice(&written.documents[0].text).unwrap();
     assert_eq!(document["gr\\u00f6\\u00dfe"], -0.5);
-    assert_eq!(document["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["\\u00e9", "a"]]));
+    assert_eq!(document["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["\\u00e9", "_a", "a"]]));
     assert_eq!(document["\\u00e9"], "\\u6c34");
+    // A colon does not make two names one.
+    assert_eq!((&document["_a"], &document["a"]), (&json!("x"), &json!("y")));
 }
 
 proptest! {

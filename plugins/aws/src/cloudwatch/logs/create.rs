@@ -2,7 +2,8 @@
 //!
 //! A stream is made when the service says that it is missing, and so is its group, if `create_group` is set. However many
 //! requests find it missing, it is made once. Retention and the anomaly detector follow, after the first events were
-//! taken; where that fails it is said, and tried again later: records do not wait for it.
+//! taken: the delivery waits for it, five seconds at most, and it is delivered whatever becomes of it. Where that fails it
+//! is said, and tried again later.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -12,9 +13,12 @@ use super::service::Service;
 use super::settings::{AnomalyDetector, Settings};
 use super::trouble::{Of, Trouble};
 use aws_sdk_cloudwatchlogs::Client;
+use tokio::time::timeout;
 
 /// When what failed for a group is tried again.
 const AGAIN: Duration = Duration::from_secs(10 * 60);
+/// For so long a delivery waits for what is done for a group.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Makes a stream, and its group if need be, unless somebody has done so since it was made for the `made`th time.
 pub(super) async fn make_stream(
@@ -103,6 +107,25 @@ pub(super) async fn tend_group(service: &Service, settings: &Settings, name: &st
     if !(wants_detector || wants_retention) || !group.is_due(AGAIN) {
         return;
     }
+    let tending = set_up(service, settings, name, group, (wants_retention, wants_detector));
+    if timeout(PATIENCE, tending).await.is_err() {
+        tracing::warn!(
+            group = name,
+            "retention and anomaly detector of the log group are not seen to yet: no answer in {} s; the agent tries \
+             again in 10 minutes",
+            PATIENCE.as_secs()
+        );
+    }
+}
+
+/// Sets the retention, and makes the anomaly detector, if they are wanted.
+async fn set_up(
+    service: &Service,
+    settings: &Settings,
+    name: &str,
+    group: &KnownGroup,
+    (wants_retention, wants_detector): (bool, bool),
+) {
     let Ok(client) = service.client().await else { return };
     if let Some(days) = settings.create.as_ref().and_then(|create| create.retention_days)
         && wants_retention

@@ -16,7 +16,7 @@
 //! | `create_group` | `false` | make groups that are missing. Streams are made always |
 //! | `retention_days`, `log_class`, `kms_key`, `tags` | none | of groups that are made |
 //! | `anomaly_detector` | none | `{ name, frequency, filter_pattern, kms_key, visibility_days }`: every group written to gets one, unless it has one |
-//! | `entity` | none | `{ key_attributes, attributes }`, sent with every request |
+//! | `entity` | none | `{ key_attributes, attributes }`, sent with every request; checked for the service's limits |
 //! | `max_streams` | 10,000 | streams that are remembered (`known.rs`) |
 //! | `timeout` | 30 s | of one request with its answer |
 //!
@@ -33,9 +33,10 @@
 //! | `ResourceNotFoundException` | the stream is made, and its group if `create_group` says so; then again |
 //! | throttling, `AccessDenied`, a stream that can't be made, no answer in time | retry, the stream by itself |
 //! | `DataAlreadyAcceptedException` | delivered |
-//! | `InvalidParameterException`, too large | the events it is for are looked for by halves, and refused |
+//! | `InvalidParameterException`, too large | the events it is for are looked for by halves, and refused; for the former the search is bounded |
+//! | a success or a refusal that no service of AWS's wrote | retry, degraded, all of the output |
 //!
-//! Otherwise as [`suiro_sdk::aws::judge`] has it, for the whole output.
+//! Otherwise as [`suiro_sdk::aws::judge`] has it, for the whole output: after that nothing more of the delivery is sent.
 
 mod answer;
 mod batch;

@@ -25,10 +25,12 @@ use super::plan::{Event, Plan, Stream};
 use super::service::Service;
 use super::settings::{Format, Settings};
 use super::trouble::{Of, Retry, Trouble};
+use crate::cloudwatch::outcome::delivered;
 
 /// Streams of one delivery with a request under way at a time.
 const LANES: usize = 16;
-/// Requests spent on finding the events for which the service refuses a request as a whole.
+/// Requests of one stream that are halved to find the events for which the service refuses them as a whole. Those that are
+/// too large don't count: each is smaller than the one before, and good ones are among them.
 const SEARCHES: usize = 64;
 
 /// Messages that were cut.
@@ -60,8 +62,6 @@ struct Lane {
     verdicts: Vec<(usize, Verdict)>,
     /// The service took a request, or refused one for what is in it.
     was_heard: bool,
-    /// Nobody's requests do well.
-    trouble: Option<Retry>,
     cut: usize,
 }
 
@@ -93,31 +93,40 @@ impl CloudWatchLogs {
         let mut plan = Plan::new(&self.settings, delivery);
         let views = self.views(delivery);
         let apart = std::mem::take(&mut plan.apart);
+        let trouble = RefCell::default();
         let lanes: Vec<Lane> = stream::iter(&plan.streams)
-            .map(|stream| self.send_stream(started, stream, &views))
+            .map(|stream| self.send_stream(started, stream, &views, &trouble))
             .buffer_unordered(LANES)
             .collect()
             .await;
         started.ledger.altered.add(EVENT_CUT, lanes.iter().map(|lane| lane.cut).sum());
-        let altered = plan.altered;
-        let outcome = join(apart, lanes);
-        if matches!(outcome, Outcome::Delivered | Outcome::Partial(_)) {
-            started.ledger.altered.add(DIMENSIONS_ALTERED, altered);
-        }
+        let outcome = join(apart, lanes, trouble.into_inner());
+        started.ledger.altered.add(DIMENSIONS_ALTERED, delivered(&plan.altered, &outcome));
         outcome
     }
 
-    /// Sends a stream's events, in order, in as many requests as it takes.
-    async fn send_stream(&self, started: &Started, stream: &Stream, views: &[View<'_>]) -> Lane {
+    /// Sends a stream's events, in order, in as many requests as it takes; none after `trouble`, which is everybody's.
+    async fn send_stream(
+        &self,
+        started: &Started,
+        stream: &Stream,
+        views: &[View<'_>],
+        trouble: &RefCell<Option<Retry>>,
+    ) -> Lane {
         let group = self.known.group(&stream.group);
         let known = self.known.stream(&stream.group, &stream.stream);
         let mut lane = Lane::default();
         let mut todo: Vec<&[Event]> = vec![&stream.events];
         let mut searches = 0;
         while let Some(events) = todo.pop() {
+            if let Some(Retry { why, degraded, .. }) = &*trouble.borrow() {
+                todo.push(events);
+                lane.put_off(stream, todo, &Verdict::Wait { why: why.clone(), degraded: *degraded });
+                return lane;
+            }
             if let Some(shut) = known.shut() {
                 todo.push(events);
-                lane.wait(stream, todo, &shut.why, shut.degraded);
+                lane.put_off(stream, todo, &Verdict::Wait { why: shut.why, degraded: shut.degraded });
                 return lane;
             }
             let (buffer, written) = self.write(started.service.buffers(), stream, events, views);
@@ -143,19 +152,18 @@ impl CloudWatchLogs {
                     lane.verdicts.extend(written.apart);
                 }
                 // One of them, or several, spoil the request for all: they are looked for by halves.
-                Err(Trouble::Invalid(_) | Trouble::TooLarge) if written.len() > 1 && searches < SEARCHES => {
+                Err(Trouble::TooLarge) if written.len() > 1 => halve(&mut todo, &events[..written.taken]),
+                Err(Trouble::Invalid(_)) if written.len() > 1 && searches < SEARCHES => {
                     searches += 1;
-                    let (head, rest) = events[..written.taken].split_at(written.taken / 2);
-                    todo.extend([rest, head]);
+                    halve(&mut todo, &events[..written.taken]);
                 }
                 Err(Trouble::Retry(retry)) => {
                     todo.push(&events[..written.taken]);
+                    lane.put_off(stream, todo, &again(&retry.why, retry.degraded));
                     if retry.of == Of::Stream {
                         known.failed(&retry.why, retry.degraded);
-                        lane.wait(stream, todo, &retry.why, retry.degraded);
                     } else {
-                        lane.wait(stream, todo, &retry.why, retry.degraded);
-                        lane.trouble = Some(retry);
+                        trouble.replace(Some(retry));
                     }
                     return lane;
                 }
@@ -163,7 +171,7 @@ impl CloudWatchLogs {
                 Err(Trouble::Missing(why)) => {
                     known.failed(&why, false);
                     todo.push(&events[..written.taken]);
-                    lane.wait(stream, todo, &why, false);
+                    lane.put_off(stream, todo, &again(&why, false));
                     return lane;
                 }
                 Err(trouble) => {
@@ -286,10 +294,10 @@ impl Lane {
         }
     }
 
-    /// All these events are to be tried again.
-    fn wait(&mut self, stream: &Stream, todo: Vec<&[Event]>, why: &str, degraded: bool) {
+    /// All these events are to be tried later: `verdict` says whether they were tried now.
+    fn put_off(&mut self, stream: &Stream, todo: Vec<&[Event]>, verdict: &Verdict) {
         for event in todo.into_iter().flatten() {
-            self.set(stream, event, Verdict::Retry { why: why.to_owned(), after: None, degraded });
+            self.set(stream, event, verdict.clone());
         }
     }
 
@@ -321,15 +329,21 @@ impl Encoding {
     }
 }
 
-/// One outcome of all streams'.
-fn join(apart: Vec<(usize, Verdict)>, lanes: Vec<Lane>) -> Outcome {
+fn again(why: &str, degraded: bool) -> Verdict {
+    Verdict::Retry { why: why.to_owned(), after: None, degraded }
+}
+
+/// Has both halves of these events tried, the first one next.
+fn halve<'e>(todo: &mut Vec<&'e [Event]>, events: &'e [Event]) {
+    let (head, rest) = events.split_at(events.len() / 2);
+    todo.extend([rest, head]);
+}
+
+/// One outcome of all streams'; `trouble` is everybody's.
+fn join(apart: Vec<(usize, Verdict)>, lanes: Vec<Lane>, trouble: Option<Retry>) -> Outcome {
     let nobody_was_heard = lanes.iter().all(|lane| !lane.was_heard);
     let mut verdicts = apart;
-    let mut trouble: Option<Retry> = None;
-    for lane in lanes {
-        verdicts.extend(lane.verdicts);
-        trouble = trouble.or(lane.trouble);
-    }
+    verdicts.extend(lanes.into_iter().flat_map(|lane| lane.verdicts));
     if let Some(retry) = trouble.filter(|_| nobody_was_heard) {
         // What was decided about the others will be decided again.
         return Outcome::Retry { why: retry.why, after: None, degraded: retry.degraded };
@@ -338,7 +352,11 @@ fn join(apart: Vec<(usize, Verdict)>, lanes: Vec<Lane>) -> Outcome {
         return Outcome::Delivered;
     }
     // A record can be in several events: as long as one of them is to be tried again, so is the record.
-    let rank = |verdict: &Verdict| !matches!(verdict, Verdict::Retry { .. });
+    let rank = |verdict: &Verdict| match verdict {
+        Verdict::Retry { .. } => 0,
+        Verdict::Wait { .. } => 1,
+        _ => 2,
+    };
     verdicts.sort_by_key(|(number, verdict)| (*number, rank(verdict)));
     verdicts.dedup_by_key(|(number, _)| *number);
     Outcome::Partial(verdicts)

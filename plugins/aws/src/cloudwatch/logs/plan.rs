@@ -16,8 +16,8 @@ pub(super) struct Plan {
     pub(super) streams: Vec<Stream>,
     /// Records that go nowhere.
     pub(super) apart: Vec<(usize, Verdict)>,
-    /// Points whose names or dimensions are not what they were.
-    pub(super) altered: usize,
+    /// Numbers of points whose names or dimensions are not what they were.
+    pub(super) altered: Vec<usize>,
 }
 
 /// What goes to one stream.
@@ -107,9 +107,9 @@ impl Plan {
                 }
             }
         }
-        let mut plan = Plan { streams: chooser.streams, apart, altered: 0 };
+        let mut plan = Plan { streams: chooser.streams, apart, altered: Vec::new() };
         if let Format::Emf(emf) = &settings.format {
-            plan.write_documents(emf, delivery);
+            plan.write_documents(emf, delivery, settings.max_message());
         }
         for stream in &mut plan.streams {
             // What one source wrote is in order mostly.
@@ -121,14 +121,14 @@ impl Plan {
         plan
     }
 
-    fn write_documents(&mut self, settings: &emf::Settings, delivery: &Delivery) {
+    fn write_documents(&mut self, settings: &emf::Settings, delivery: &Delivery, most: usize) {
         for stream in &mut self.streams {
             if stream.points.is_empty() {
                 continue;
             }
-            let written = emf::write(settings, delivery, &std::mem::take(&mut stream.points));
+            let written = emf::write(settings, delivery, &std::mem::take(&mut stream.points), most);
             self.apart.extend(written.apart);
-            self.altered += written.altered;
+            self.altered.extend(written.altered);
             for (at, document) in written.documents.iter().enumerate() {
                 stream.events.push(Event { time: document.time, what: What::Document(at as u32) });
             }

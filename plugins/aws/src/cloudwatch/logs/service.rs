@@ -58,6 +58,8 @@ impl Service {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT.min(self.timeout))
             .operation_attempt_timeout(self.timeout)
+            // The account's own bound, which would hold beside this one. There is one attempt.
+            .disable_operation_timeout()
             .build();
         let config = Builder::from(&self.account.sdk_config().await?)
             .retry_config(RetryConfig::disabled())

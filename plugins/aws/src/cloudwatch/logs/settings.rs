@@ -1,5 +1,6 @@
 //! The settings of the `cloudwatch_logs` output.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use aws_sdk_cloudwatchlogs::types::{EvaluationFrequency, LogGroupClass};
@@ -19,6 +20,17 @@ const RETENTION: [i32; 22] =
 
 /// Tags a group can have.
 const MAX_TAGS: usize = 50;
+
+/// Members of an entity's `key_attributes`.
+const KEY_ATTRIBUTES: RangeInclusive<usize> = 2..=4;
+/// Characters of the name of one of these.
+const KEY_ATTRIBUTE_NAME: usize = 32;
+/// Members of an entity's `attributes`, at most.
+const ATTRIBUTES: usize = 10;
+/// Characters of the name of one of these.
+const ATTRIBUTE_NAME: usize = 256;
+/// Characters of the value of any of them.
+const ATTRIBUTE_VALUE: usize = 512;
 
 /// The settings.
 #[derive(Clone, Debug)]
@@ -153,7 +165,17 @@ fn read_entity(settings: &Section) -> Option<String> {
     } else if !key_attributes.iter().any(|(key, _)| key == "Type") {
         let help = "such as Type = \"Service\", with Name and Environment beside it";
         entity.error_at("key_attributes", "`key_attributes` must say the entity's `Type`", help);
+    } else if !KEY_ATTRIBUTES.contains(&key_attributes.len()) {
+        let message = format!("`key_attributes` has from 2 to 4 members, here it has {}", key_attributes.len());
+        let help = "say `Type` and what tells the entity from others of it, such as Name and Environment; the rest belongs into `attributes`";
+        entity.error_at("key_attributes", message, help);
     }
+    if attributes.len() > ATTRIBUTES {
+        let message = format!("`attributes` has at most {ATTRIBUTES} members, here it has {}", attributes.len());
+        entity.error_at("attributes", message, "leave some out");
+    }
+    check_members(&entity, "key_attributes", &key_attributes, KEY_ATTRIBUTE_NAME);
+    check_members(&entity, "attributes", &attributes, ATTRIBUTE_NAME);
     let map = |members: Vec<(String, String)>| {
         Value::Object(members.into_iter().map(|(key, value)| (key, Value::Str(value))).collect())
     };
@@ -164,6 +186,21 @@ fn read_entity(settings: &Section) -> Option<String> {
     let mut json = Vec::new();
     Value::Object(members).write_json(&mut json);
     String::from_utf8(json).ok()
+}
+
+/// The service takes the events, but not the entity, if a text is empty or too long.
+fn check_members(entity: &Section, table: &str, members: &[(String, String)], longest_name: usize) {
+    let fits = |text: &str, most: usize| (1..=most).contains(&text.chars().count());
+    for (name, value) in members {
+        if !fits(name, longest_name) {
+            let message = format!("a name in `{table}` has from 1 to {longest_name} characters");
+            entity.error_at_key(table, name, message, "write another one");
+        }
+        if !fits(value, ATTRIBUTE_VALUE) {
+            let message = format!("the value of `{name}` in `{table}` has from 1 to {ATTRIBUTE_VALUE} characters");
+            entity.error_at_key(table, name, message, "write another one, or leave it out");
+        }
+    }
 }
 
 // === impl CreateGroup ===

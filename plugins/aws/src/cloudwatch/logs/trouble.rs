@@ -7,6 +7,8 @@ use suiro_sdk::http::header::{HeaderMap, HeaderName, HeaderValue};
 use suiro_sdk::http::{Answer, StatusCode, excerpt};
 use suiro_sdk::{Outcome, Reason};
 
+use crate::cloudwatch::outcome::foreign;
+
 /// Bytes of an answer that are looked at.
 const ANSWER: usize = 64 << 10;
 
@@ -30,7 +32,7 @@ pub(super) enum Trouble {
 }
 
 /// A call that may do better later.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Retry {
     pub(super) why: String,
     /// An operator must mend it.
@@ -107,7 +109,7 @@ impl Trouble {
         }
         match judge(answer) {
             // An answer that is no error of the service's, where one was expected.
-            Outcome::Delivered | Outcome::Partial(_) => Trouble::later(said(), true, Of::Account),
+            Outcome::Delivered | Outcome::Partial(_) => Trouble::later(foreign(&said()), true, Of::Account),
             Outcome::TooLarge => Trouble::TooLarge,
             Outcome::Refused { detail, .. } | Outcome::Unidentified { detail, .. } => Trouble::Refused(detail),
             Outcome::Retry { why, degraded, .. } => {

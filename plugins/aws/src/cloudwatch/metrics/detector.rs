@@ -4,17 +4,18 @@
 //! series of its metric when it is first seen, `limit` of them at most, since each is paid for. Putting one that is there
 //! changes nothing, so nothing is remembered beyond a restart.
 //!
-//! Deliveries do not wait for what becomes of it: a request that failed is made again with a later delivery, one that was
-//! refused is warned of and given up.
+//! They are put beside a delivery, which waits for them, five seconds at most, and is delivered whatever becomes of them: a
+//! request that failed is made again with a later delivery, one that was refused is warned of and given up.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashSet, VecDeque};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use suiro_sdk::aws::{Call, Caller, Method, ServiceError, judge};
 use suiro_sdk::settings::{Reported, Section};
 use suiro_sdk::time::{SECOND, parse_rfc3339, write_rfc3339};
 use suiro_sdk::{Outcome, Reason};
+use tokio::time::{Instant, timeout_at};
 
 use super::head::{Dimensions, MAX_DIMENSIONS, MAX_NAME, legal};
 use super::pack::Series;
@@ -25,6 +26,8 @@ use super::settings::namespace_check;
 const MAX_RANGES: usize = 10;
 /// Requests with one delivery.
 const AT_ONCE: usize = 5;
+/// For so long a delivery waits for them.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Until one that failed is made again.
 const AGAIN: Duration = Duration::from_secs(60);
 /// An answer is read so far.
@@ -168,7 +171,7 @@ fn excluded(range: &Section) -> Result<(i64, i64), Reported> {
     let time = |key: &str| {
         range.require::<String>(key, "\"2026-12-24T00:00:00Z\"").and_then(|text| {
             // Whole seconds are what CloudWatch takes.
-            let seconds = parse_rfc3339(text.as_bytes()).map(|time| time - time.rem_euclid(SECOND));
+            let seconds = parse_rfc3339(text.as_bytes()).map(|time| time.saturating_sub(time.rem_euclid(SECOND)));
             seconds.ok_or_else(|| {
                 range.error_at(key, format!("`{key}` is a time of RFC 3339"), "such as \"2026-12-24T00:00:00Z\"")
             })
@@ -236,6 +239,7 @@ impl Detectors {
         if self.wanted.is_empty() || self.busy.replace(true) {
             return;
         }
+        let deadline = Instant::now() + PATIENCE;
         for _ in 0..AT_ONCE {
             let next = {
                 let mut state = self.state.borrow_mut();
@@ -243,7 +247,12 @@ impl Detectors {
                 if ready { state.due.pop_front() } else { None }
             };
             let Some(due) = next else { break };
-            if !self.put_one(caller, &due).await {
+            let is_done = timeout_at(deadline, self.put_one(caller, &due)).await.unwrap_or_else(|_| {
+                let Series { namespace, metric, .. } = &due.series;
+                tracing::warn!("no answer in time about the anomaly detector of {namespace} {metric}: it is put later");
+                false
+            });
+            if !is_done {
                 let again = Due { not_before: Instant::now() + AGAIN, ..due };
                 self.state.borrow_mut().due.push_back(again);
                 // What ails one ails the others.

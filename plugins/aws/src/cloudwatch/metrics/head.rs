@@ -1,8 +1,9 @@
-//! The head of a datum: its metric's name, its dimensions, unit, time and resolution, encoded.
+//! The head of a datum: its metric's name, its dimensions, unit, time and resolution, encoded. Name and dimensions are the
+//! same in the embedded metric format.
 //!
 //! CloudWatch takes printable ASCII. A character it does not take is written as `\u00e9`, so that what is told apart stays
-//! so; a dimension's value is cut at 1,024 bytes. Both are counted. A dimension without a value is left out: CloudWatch has
-//! no empty ones.
+//! so; a colon at the beginning of a dimension's name becomes `_`; a dimension's value is cut at 1,024 bytes. All of it is
+//! counted. A dimension without a value is left out: CloudWatch has no empty ones.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -14,37 +15,36 @@ use suiro_sdk::point::Point;
 use suiro_sdk::time::{SECOND, write_rfc3339};
 
 use super::datum::MARK;
+use super::query;
 use super::verdict::{TOO_MANY_DIMENSIONS, malformed, refused};
-use super::{query, settings::Settings};
 use crate::cloudwatch::unit::Unit;
 
 /// Of a name, of a metric or a dimension, bytes.
-pub(in crate::cloudwatch) const MAX_NAME: usize = 255;
+pub(super) const MAX_NAME: usize = 255;
 /// Of a dimension's value, bytes.
-pub(in crate::cloudwatch) const MAX_VALUE: usize = 1024;
+const MAX_VALUE: usize = 1024;
 /// Dimensions of a metric.
 pub(in crate::cloudwatch) const MAX_DIMENSIONS: usize = 30;
 
 /// A metric's dimensions, by name, each once.
-pub(super) type Dimensions = Vec<(String, String)>;
+pub(in crate::cloudwatch) type Dimensions = Vec<(String, String)>;
 
 /// What becomes the head of a point's data, as CloudWatch takes it.
 #[derive(Debug)]
-pub(super) struct Head {
-    pub(super) name: String,
-    pub(super) dimensions: Dimensions,
+pub(in crate::cloudwatch) struct Head {
+    pub(in crate::cloudwatch) name: String,
+    pub(in crate::cloudwatch) dimensions: Dimensions,
     /// A text was escaped or cut.
-    pub(super) altered: bool,
+    pub(in crate::cloudwatch) altered: bool,
 }
 
 // === impl Head ===
 
 impl Head {
-    /// Of a point and the attributes of its resource.
-    pub(super) fn new(
-        point: &Point<'_>,
-        resource: &[(String, Value)],
-        settings: &Settings,
+    /// Of a point and the attributes of its resource; which of both are dimensions, the patterns say.
+    pub(in crate::cloudwatch) fn new(
+        (point, of_point): (&Point<'_>, &[Glob]),
+        (resource, of_resource): (&[(String, Value)], &[Glob]),
     ) -> Result<Head, Box<Verdict>> {
         let (name, mut altered) = legal(&point.name);
         if name.trim_ascii().is_empty() {
@@ -57,14 +57,14 @@ impl Head {
         let mut text = Vec::new();
         for node in point.attributes.into_iter().flat_map(NodeRef::children) {
             let key = node.key().unwrap_or_default();
-            if node.kind() != Kind::Null && chosen(&settings.dimensions, key) {
+            if node.kind() != Kind::Null && chosen(of_point, key) {
                 text.clear();
                 node.write_text(&mut text);
                 altered |= head.add(key, &String::from_utf8_lossy(&text), true)?;
             }
         }
         for (key, value) in resource {
-            if *value != Value::Null && chosen(&settings.resource_dimensions, key) {
+            if *value != Value::Null && chosen(of_resource, key) {
                 altered |= head.add(key, &value.to_text(), false)?;
             }
         }
@@ -178,16 +178,17 @@ impl Resolution {
             Resolution::Minute => 60 * SECOND,
             Resolution::Second => SECOND,
         };
-        time - time.rem_euclid(step)
+        // There is no full minute before the first time there is.
+        time.saturating_sub(time.rem_euclid(step))
     }
 }
 
-pub(in crate::cloudwatch) fn chosen(patterns: &[Glob], key: &str) -> bool {
+fn chosen(patterns: &[Glob], key: &str) -> bool {
     patterns.iter().any(|pattern| pattern.matches(key))
 }
 
 /// A text in printable ASCII, and whether that is another one.
-pub(in crate::cloudwatch) fn legal(text: &str) -> (Cow<'_, str>, bool) {
+pub(super) fn legal(text: &str) -> (Cow<'_, str>, bool) {
     if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return (text.into(), false);
     }
@@ -221,5 +222,6 @@ mod tests {
         assert_eq!(Resolution::Second.floor(time), 1_795_364_943_000_000_000);
         assert_eq!(Resolution::Minute.floor(time), 1_795_364_940_000_000_000);
         assert_eq!(Resolution::Minute.floor(-1), -60_000_000_000);
+        assert_eq!(Resolution::Minute.floor(i64::MIN), i64::MIN);
     }
 }

@@ -31,9 +31,10 @@
 //! # What an answer means
 //!
 //! As [`suiro_sdk::aws::judge`] has it. A request that is refused for something in its data is parted: the datum that the answer
-//! names from the others, or in halves, until the records that are refused are known. A success that is no answer of
-//! CloudWatch's is tried again, degraded. At least once: after an answer that got lost all records of a request are sent again, and
-//! CloudWatch adds up what it got twice.
+//! names from the others, or in halves, until the records that are refused are known; the search is bounded. A success or a
+//! refusal that is no answer of CloudWatch's is tried again, degraded. A request that is to be tried again ends the delivery: so
+//! is what is left of it; after `AccessDenied` what is left for that namespace, which policies may name. At least once: after
+//! an answer that got lost all records of a request are sent again, and CloudWatch adds up what it got twice.
 
 mod datum;
 mod detector;

@@ -14,6 +14,7 @@ use super::detector::Detectors;
 use super::pack::{Packed, Piece};
 use super::query;
 use super::settings::Settings;
+use crate::cloudwatch::outcome::{delivered, foreign};
 
 /// An answer is read so far. Those that are well are a few hundred bytes.
 const ANSWER: usize = 64 << 10;
@@ -32,6 +33,15 @@ struct Metrics {
 struct Started {
     caller: Caller,
     ledger: Arc<OutputLedger>,
+}
+
+/// What became of a piece.
+struct Judged {
+    outcome: Outcome,
+    /// Whether one of its data is to blame, and which, if the answer says so.
+    guilty: Option<Option<usize>>,
+    /// Those of other namespaces may fare better.
+    is_of_namespace: bool,
 }
 
 /// Reads the settings.
@@ -83,7 +93,7 @@ impl Output for Metrics {
 // === impl Started ===
 
 impl Started {
-    /// Sends all pieces, one at a time.
+    /// Sends all pieces, one at a time. Where one is to be tried again, so are those behind it that would fare alike.
     async fn put(&self, mut packed: Packed) -> Outcome {
         let apart = std::mem::take(&mut packed.apart);
         let mut todo = std::mem::take(&mut packed.pieces);
@@ -91,25 +101,29 @@ impl Started {
         let mut searches = 0;
         let mut answered = Vec::new();
         while let Some(piece) = todo.pop() {
-            let (outcome, guilty) = self.put_piece(&packed, &piece).await;
-            let parted = match outcome {
-                Outcome::TooLarge => true,
-                Outcome::Refused { .. } => guilty.is_some() && searches < SEARCHES,
-                _ => false,
-            };
-            if parted && piece.len() > 1 {
-                searches += 1;
+            let Judged { outcome, guilty, is_of_namespace } = self.put_piece(&packed, &piece).await;
+            let is_search = guilty.is_some() && searches < SEARCHES && matches!(outcome, Outcome::Refused { .. });
+            if piece.len() > 1 && (is_search || outcome == Outcome::TooLarge) {
+                searches += usize::from(is_search);
                 let parts = packed.split(piece, guilty.flatten());
                 todo.extend(parts.into_iter().rev());
-            } else {
-                answered.push((packed.numbers(&piece), outcome));
+                continue;
             }
+            let mut numbers = packed.numbers(&piece);
+            if matches!(outcome, Outcome::Retry { .. }) {
+                let fares_alike = |left: &Piece| !is_of_namespace || left.has_namespace_of(&piece);
+                let (alike, others) = todo.into_iter().partition::<Vec<_>, _>(fares_alike);
+                todo = others;
+                numbers.extend(alike.iter().flat_map(|left| packed.numbers(left)));
+                numbers.sort_unstable();
+            }
+            answered.push((numbers, outcome));
         }
         one_outcome(apart, answered)
     }
 
-    /// Sends a piece. Beside what becomes of it: whether one of its data is to blame, and which, if the answer says so.
-    async fn put_piece(&self, packed: &Packed, piece: &Piece) -> (Outcome, Option<Option<usize>>) {
+    /// Sends a piece.
+    async fn put_piece(&self, packed: &Packed, piece: &Piece) -> Judged {
         let mut body = self.caller.buffer();
         packed.write(piece, &mut body.bytes);
         let call = Call {
@@ -122,20 +136,32 @@ impl Started {
             limit: ANSWER,
         };
         match self.caller.call(call).await {
-            Ok(answer) => (outcome(&answer), blame(&answer)),
-            Err(failure) => (failure.into_outcome(), None),
+            Ok(answer) => Judged::new(&answer),
+            Err(failure) => Judged { outcome: failure.into_outcome(), guilty: None, is_of_namespace: false },
         }
+    }
+}
+
+// === impl Judged ===
+
+impl Judged {
+    fn new(answer: &Answer) -> Judged {
+        // Policies name namespaces.
+        let is_of_namespace = ServiceError::of(answer).is_some_and(|error| error.code.starts_with("AccessDenied"));
+        Judged { outcome: outcome(answer), guilty: blame(answer), is_of_namespace }
     }
 }
 
 /// What an answer means. The table is in the module's documentation.
 fn outcome(answer: &Answer) -> Outcome {
-    let head = answer.body.trim_ascii_start();
-    if answer.is_success() && head.first() == Some(&b'<') && !contains(head, b"PutMetricDataResponse") {
-        let why = format!("{}; this is not CloudWatch's answer: is `endpoint` right?", answer.summary());
-        return Outcome::Retry { why, after: answer.retry_after, degraded: true };
+    if !answer.is_success() || contains(&answer.body, b"PutMetricDataResponse") {
+        return judge(answer);
     }
-    judge(answer)
+    let retry = |why, degraded| Outcome::Retry { why, after: answer.retry_after, degraded };
+    if answer.broken.is_some() {
+        return retry(format!("{}: the answer ended early", answer.status), false);
+    }
+    retry(foreign(&answer.summary()), true)
 }
 
 /// Whether a refusal is for something in the data, and the number of the datum it names: CloudWatch refuses a request
@@ -163,15 +189,4 @@ fn blame(answer: &Answer) -> Option<Option<usize>> {
 
 fn contains(text: &[u8], what: &[u8]) -> bool {
     text.windows(what.len()).any(|window| window == what)
-}
-
-/// How many of these records arrived, by an outcome of the delivery.
-fn delivered(numbers: &[usize], outcome: &Outcome) -> usize {
-    match outcome {
-        Outcome::Delivered => numbers.len(),
-        Outcome::Partial(verdicts) => {
-            numbers.iter().filter(|n| verdicts.binary_search_by_key(*n, |(number, _)| *number).is_err()).count()
-        }
-        _ => 0,
-    }
 }

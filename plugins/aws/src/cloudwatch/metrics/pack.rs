@@ -128,9 +128,14 @@ impl Packed {
         }
         namespace.clear();
         destination.render(batch, row, namespace).map_err(|refusal| {
-            if refusal.is_drop() { drop(refusal.reason()) } else { refused(refusal.reason(), &refusal.to_string()) }
+            if refusal.is_drop() {
+                drop(refusal.reason())
+            } else {
+                refused(refusal.reason(), &format!("`namespace`: {refusal}"))
+            }
         })?;
-        let head = Head::new(&point, &batch.scope(row).resource, settings)?;
+        let head =
+            Head::new((&point, &settings.dimensions), (&batch.scope(row).resource, &settings.resource_dimensions))?;
         let (text, data) = (self.text.len(), self.data.len());
         if let Err(verdict) = Translation::new(&point, &head, settings, &mut self.text, &mut self.data).run() {
             self.text.truncate(text);
@@ -254,6 +259,11 @@ impl Piece {
             bytes,
             members: Vec::new(),
         }
+    }
+
+    /// Whether both go to one namespace.
+    pub(super) fn has_namespace_of(&self, other: &Piece) -> bool {
+        self.namespace == other.namespace
     }
 
     /// How many records.

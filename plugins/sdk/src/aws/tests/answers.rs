@@ -142,6 +142,12 @@ fn the_table_of_the_module() {
     // No service's words: as for any server.
     assert_eq!(judge(&answer(413, "")), Outcome::TooLarge);
     retry(&answer(403, "<html>no</html>"), true, "403 Forbidden: no");
+    retry(
+        &answer(404, "<html>no</html>"),
+        true,
+        "404 Not Found: no; no service of AWS's says so: is `endpoint` right?",
+    );
+    retry(&answer(400, ""), true, "is `endpoint` right?");
     retry(&answer(502, ""), false, "502");
 }
 

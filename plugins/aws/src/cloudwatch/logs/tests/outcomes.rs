@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use serde_json::{Value, json};
+use suiro_record::{Batch, Signal};
 use suiro_sdk::http::test_kit::{Reply, batch, delivery};
 use suiro_sdk::{Outcome, Verdict};
+use tokio::time::Instant;
 
 use super::kit::{NAMES, Rig, TIME, answer, fine, refusal};
 
@@ -16,6 +18,7 @@ fn verdicts(outcome: &Outcome) -> Vec<(usize, &str)> {
         .iter()
         .map(|(number, verdict)| match verdict {
             Verdict::Retry { degraded, .. } => (*number, if *degraded { "retry, degraded" } else { "retry" }),
+            Verdict::Wait { degraded, .. } => (*number, if *degraded { "wait, degraded" } else { "wait" }),
             Verdict::Refused { reason, .. } => (*number, reason.0),
             Verdict::Drop(reason) => (*number, reason.0),
             Verdict::Unidentified { .. } => (*number, "unidentified"),
@@ -121,11 +124,11 @@ async fn one_stream_in_trouble_does_not_stop_the_others() {
     // They are left alone for a moment; the others are not.
     let before = rig.actions().len();
     let outcome = rig.deliver(&delivery(vec![batch(&lines, TIME)])).await;
-    assert_eq!(verdicts(&outcome), [(0, "retry, degraded"), (2, "retry"), (3, "retry, degraded")]);
+    assert_eq!(verdicts(&outcome), [(0, "wait, degraded"), (2, "wait"), (3, "wait, degraded")]);
     assert_eq!(rig.actions()[before..], ["PutLogEvents"]);
     // A delivery with nothing else does not hold back the output either.
     let outcome = rig.deliver(&delivery(vec![batch(&lines[2..3], TIME)])).await;
-    assert_eq!(verdicts(&outcome), [(0, "retry")]);
+    assert_eq!(verdicts(&outcome), [(0, "wait")]);
 }
 
 #[tokio::test]
@@ -152,6 +155,45 @@ async fn what_concerns_everybody_holds_everybody() {
     let rig = Rig::new(&format!("{NAMES}timeout = '50ms'"), |_, _| Reply::Silent).await;
     let outcome = rig.deliver(&delivery(vec![batch(&["a"], TIME)])).await;
     assert_eq!(verdicts(&outcome), [(0, "retry")]);
+}
+
+#[tokio::test]
+async fn trouble_of_everybody_is_met_once() {
+    let script = |_: &str, _: &Value| refusal("UnrecognizedClientException", "no");
+    let rig = Rig::new("log_group = '/app'\nlog_stream = 's-{s}'\n", script).await;
+    let lines: Vec<String> = (0..100).map(|n| format!(r#"{{"s":{n}}}"#)).collect();
+    let outcome = rig.deliver(&delivery(vec![batch(&lines, TIME)])).await;
+    assert!(matches!(outcome, Outcome::Retry { degraded: true, .. }), "{outcome:?}");
+    // Those under way already.
+    assert!(rig.actions().len() <= 16, "{}", rig.actions().len());
+}
+
+#[tokio::test]
+async fn what_no_service_of_aws_wrote_refuses_no_event() {
+    let page = "<html><body>400 The plain HTTP request was sent to HTTPS port</body></html>";
+    for (status, body) in [(400, page), (404, page), (405, ""), (404, r#"{"message":"Not Found"}"#), (200, page)] {
+        let rig = Rig::new(NAMES, move |_, _| Reply::text(status, body)).await;
+        match rig.deliver(&delivery(vec![batch(&["a", "b"], TIME)])).await {
+            Outcome::Retry { why, degraded: true, .. } => assert!(why.contains("`endpoint`"), "{status}: {why}"),
+            other => panic!("{status}: {other:?}"),
+        }
+        assert_eq!(rig.actions().len(), 1);
+    }
+}
+
+/// From here on time is what the program waits for: whoever waits for an answer is the only one left.
+fn never() -> Reply {
+    tokio::time::pause();
+    Reply::Silent
+}
+
+#[tokio::test]
+async fn a_request_may_take_as_long_as_timeout_says() {
+    let rig = Rig::new(&format!("{NAMES}timeout = '10m'"), |_, _| never()).await;
+    let begun = Instant::now();
+    let outcome = rig.deliver(&delivery(vec![batch(&["a"], TIME)])).await;
+    assert_eq!(verdicts(&outcome), [(0, "retry")]);
+    assert!((600..660).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
@@ -190,6 +232,18 @@ async fn what_is_wrong_with_all_of_a_request_does_not_cost_a_request_each() {
 }
 
 #[tokio::test]
+async fn what_is_too_large_is_halved_to_the_end() {
+    let script = |_: &str, body: &Value| match body["logEvents"].as_array().map_or(0, Vec::len) {
+        1 => fine(),
+        _ => refusal("RequestEntityTooLargeException", "too large"),
+    };
+    let rig = Rig::new(NAMES, script).await;
+    // More often than for an event that is invalid.
+    let lines = vec!["good"; 66];
+    assert_eq!(rig.deliver(&delivery(vec![batch(&lines, TIME)])).await, Outcome::Delivered);
+}
+
+#[tokio::test]
 async fn old_answers_are_still_understood() {
     let rig = Rig::new(NAMES, once(refusal("DataAlreadyAcceptedException", "again"))).await;
     assert_eq!(rig.deliver(&delivery(vec![batch(&["a"], TIME)])).await, Outcome::Delivered);
@@ -214,6 +268,37 @@ async fn cut_events_are_counted_when_they_are_delivered() {
     assert_eq!(rig.altered("event_cut"), 0);
     assert_eq!(rig.deliver(&giants).await, Outcome::Delivered);
     assert_eq!(rig.altered("event_cut"), 2);
+}
+
+/// A batch of gauges with these names.
+fn gauges<N: AsRef<str>>(names: &[N]) -> Batch {
+    let line = |name: &N| format!(r#"{{"name":"{}","kind":"gauge","value":1}}"#, name.as_ref());
+    let mut batch = batch(&names.iter().map(line).collect::<Vec<_>>(), TIME);
+    batch.signal = Signal::Metrics;
+    batch
+}
+
+#[tokio::test]
+async fn altered_points_are_counted_when_they_are_delivered() {
+    let rig =
+        Rig::new(&format!("{NAMES}format = 'emf'\nnamespace = 'N'"), once(refusal("ThrottlingException", "no"))).await;
+    let points = delivery(vec![gauges(&["é", "plain"])]);
+    assert_eq!(verdicts(&rig.deliver(&points).await), [(0, "retry"), (1, "retry")]);
+    assert_eq!(rig.altered("dimensions_altered"), 0);
+    // They are left alone for a moment.
+    rig.deliver(&points).await;
+    assert_eq!(rig.altered("dimensions_altered"), 0);
+    let other = Rig::new(&format!("{NAMES}format = 'emf'\nnamespace = 'N'"), |_, _| fine()).await;
+    assert_eq!(other.deliver(&points).await, Outcome::Delivered);
+    assert_eq!(other.altered("dimensions_altered"), 1);
+}
+
+#[tokio::test]
+async fn documents_fit_into_small_events() {
+    let text = format!("{NAMES}format = 'emf'\nnamespace = 'N'\nmax_event = '2KiB'");
+    let rig = Rig::new(&text, |_, _| fine()).await;
+    let names: Vec<String> = (0..100).map(|n| format!("{}{n}", "x".repeat(200))).collect();
+    assert_eq!(rig.deliver(&delivery(vec![gauges(&names)])).await, Outcome::Delivered);
 }
 
 const ARN: &str = "arn:aws:logs:eu-central-1:123456789012:log-group:/app";
@@ -264,4 +349,13 @@ async fn without_its_anomaly_detector_a_group_takes_events_all_the_same() {
     }
     // It is not asked for with each delivery.
     assert_eq!(rig.bodies("DescribeLogGroups").len(), 1);
+}
+
+#[tokio::test]
+async fn a_delivery_does_not_wait_long_for_an_anomaly_detector() {
+    let script = |action: &str, _: &Value| if action == "PutLogEvents" { fine() } else { never() };
+    let rig = Rig::new(&format!("{NAMES}anomaly_detector = {{}}"), script).await;
+    let begun = Instant::now();
+    assert_eq!(rig.deliver(&delivery(vec![batch(&["a"], TIME)])).await, Outcome::Delivered);
+    assert!((5..15).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
 }

@@ -1,19 +1,26 @@
 //! What answers mean, and how the records that are refused are found.
 
+use suiro_sdk::aws::{Account, Caller, Service};
 use suiro_sdk::http::test_kit::{Received, Reply, Server, delivery, setup};
 use suiro_sdk::settings::Section;
 use suiro_sdk::{Outcome, Output, OutputSetup, Reason, Verdict, time};
 use suiro_test_servers::{Aws, Fault};
+use tokio::time::Instant;
 
-use super::kit::{accept, form, points};
+use super::kit::{accept, form, points, read};
+use crate::cloudwatch::metrics::detector::Detectors;
 use crate::cloudwatch::metrics::output::build;
 
+/// What every block of these tests says.
+const ACCOUNT: &str = "region = 'eu-central-1'\n\
+     credentials = { access_key_id = 'AKIDSUIROTEST', secret_access_key = 'suiro-secret' }\n";
+
 fn started(url: &str, more: &str) -> (Box<dyn Output>, OutputSetup) {
-    let text = format!(
-        "namespace = 'Shop'\nendpoint = '{url}'\nregion = 'eu-central-1'\n\
-         credentials = {{ access_key_id = 'AKIDSUIROTEST', secret_access_key = 'suiro-secret' }}\n{more}"
-    );
-    let (section, diagnostics) = Section::from_text("[[output]] cloudwatch_metrics", &text);
+    started_with(&format!("namespace = 'Shop'\nendpoint = '{url}'\n{ACCOUNT}{more}"))
+}
+
+fn started_with(text: &str) -> (Box<dyn Output>, OutputSetup) {
+    let (section, diagnostics) = Section::from_text("[[output]] cloudwatch_metrics", text);
     let Ok(mut output) = build(&section) else { panic!("{}", diagnostics.render(false)) };
     let setup = setup();
     output.start(&setup).unwrap();
@@ -61,6 +68,14 @@ async fn answers_good_and_bad() {
     for (reply, expected) in [
         (taken(), "delivered"),
         (Reply::text(200, "<html>log in</html>"), "degraded"),
+        (Reply::text(200, "OK"), "degraded"),
+        (Reply::text(200, "{}"), "degraded"),
+        (Reply::text(204, ""), "degraded"),
+        (Reply::Broken(200, b"<Put".to_vec()), "retry"),
+        (Reply::Broken(200, b"<PutMetricDataResponse>".to_vec()), "delivered"),
+        (Reply::Endless(200), "degraded"),
+        (Reply::text(400, "<html>The plain HTTP request was sent to HTTPS port</html>"), "degraded"),
+        (Reply::text(404, "<html>nothing here</html>"), "degraded"),
         (error(400, "Throttling", "Rate exceeded"), "retry"),
         (error(503, "ServiceUnavailable", ""), "retry"),
         (error(500, "InternalServiceFault", ""), "retry"),
@@ -126,6 +141,45 @@ async fn a_namespace_that_is_refused_is_not_searched() {
     let (output, _) = started(&server.url, "");
     assert_eq!(kind(&output.deliver(&delivery(vec![gauges(50)])).await), "refused");
     assert_eq!(server.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_request_to_be_tried_again_ends_the_delivery() {
+    // Three requests of up to a thousand data.
+    let server = Server::start(|_| error(400, "Throttling", "Rate exceeded")).await.unwrap();
+    let (output, _) = started(&server.url, "");
+    assert_eq!(kind(&output.deliver(&delivery(vec![gauges(2500)])).await), "retry");
+    assert_eq!(server.requests().len(), 1);
+
+    let mut first = Some(taken());
+    let script = move |_: &Received| first.take().unwrap_or_else(|| error(503, "ServiceUnavailable", ""));
+    let server = Server::start(script).await.unwrap();
+    let (output, _) = started(&server.url, "");
+    let outcome = output.deliver(&delivery(vec![gauges(2500)])).await;
+    let Outcome::Partial(verdicts) = &outcome else { panic!("{outcome:?}") };
+    let again = verdicts.iter().map(|(number, verdict)| (*number, matches!(verdict, Verdict::Retry { .. })));
+    assert!(again.eq((1000..2500).map(|number| (number, true))));
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn a_namespace_that_is_denied_does_not_hold_up_others() {
+    let server = Server::start(|request| {
+        let form = form(&request.body);
+        let is_denied = form.contains(&("Namespace".to_owned(), "Shop/a".to_owned()));
+        if is_denied { error(403, "AccessDenied", "not that namespace") } else { taken() }
+    })
+    .await
+    .unwrap();
+    let (output, _) = started_with(&format!(
+        "namespace = 'Shop/{{ns}}'\nendpoint = '{}'\ncompression = 'none'\n{ACCOUNT}",
+        server.url
+    ));
+    let lines = ["a", "b", "a"].map(|ns| format!(r#"{{"name":"m","kind":"gauge","value":1,"ns":"{ns}"}}"#));
+    let outcome = output.deliver(&delivery(vec![of_now(points(&lines))])).await;
+    let Outcome::Partial(verdicts) = &outcome else { panic!("{outcome:?}") };
+    let again = verdicts.iter().map(|(number, verdict)| (*number, matches!(verdict, Verdict::Retry { .. })));
+    assert!(again.eq([(0, true), (2, true)]), "{verdicts:?}");
 }
 
 #[tokio::test]
@@ -205,4 +259,28 @@ async fn a_detector_that_fails_is_put_later() {
     // One was asked for and is to be asked for again in a minute; so the second delivery asks for the other one only.
     let asked = server.requests().iter().filter(|request| request.text().contains("PutAnomalyDetector")).count();
     assert_eq!(asked, 2);
+}
+
+#[tokio::test]
+async fn a_delivery_does_not_wait_long_for_detectors() {
+    let server = Server::start(|request| {
+        assert!(request.text().contains("PutAnomalyDetector"));
+        // From here on time is what the program waits for.
+        tokio::time::pause();
+        Reply::Silent
+    })
+    .await
+    .unwrap();
+    let detector = "anomaly_detectors = [{ metric = 'm', dimensions = {} }]";
+    let text = format!("namespace = 'Shop'\nendpoint = '{}'\ncompression = 'none'\n{ACCOUNT}{detector}", server.url);
+    let settings = read(&text).unwrap();
+    let account = Account::new(settings.account);
+    let caller = Caller::new(account, Service::MONITORING, settings.client, setup().ledger).unwrap();
+    let detectors = Detectors::new(settings.detectors);
+    let begun = Instant::now();
+    detectors.put(&caller).await;
+    assert!((5..15).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+    // It is put a minute later.
+    detectors.put(&caller).await;
+    assert_eq!(server.requests().len(), 1);
 }

@@ -1,10 +1,10 @@
 //! What becomes of each kind of point.
 
 use suiro_record::{Scope, Source};
-use suiro_sdk::Reason;
 use suiro_sdk::http::test_kit::delivery;
+use suiro_sdk::{Reason, Verdict};
 
-use super::kit::{accept, lines, packed, points, reasons, settings};
+use super::kit::{accept, lines, packed, points, read, reasons, settings};
 
 /// What is said of a point `m` beside its dimensions and its time.
 fn said(more: &str, line: &str) -> Vec<String> {
@@ -203,6 +203,22 @@ fn what_cloudwatch_would_refuse_is_not_sent() {
         (11, "too_many_dimensions"),
     ];
     assert_eq!(reasons(&settings(""), batch), want.map(|(number, reason)| (number, Reason(reason))));
+}
+
+#[test]
+fn a_time_before_all_minutes_is_too_old() {
+    let mut batch = points(&[r#"{"name":"m","kind":"gauge","value":1}"#]);
+    batch.rows[0].time = i64::MIN;
+    assert_eq!(reasons(&settings(""), batch), [(0, Reason("too_old"))]);
+}
+
+#[test]
+fn a_namespace_that_can_not_be_is_named() {
+    let settings = read("namespace = 'Shop/{ns}'").unwrap();
+    let batch = points(&[r#"{"name":"m","kind":"gauge","value":1}"#]);
+    let (_, apart) = packed(&settings, &delivery(vec![batch]));
+    let [(0, Verdict::Refused { detail, .. })] = &apart[..] else { panic!("{apart:?}") };
+    assert!(detail.starts_with("`namespace`: "), "{detail}");
 }
 
 #[test]

@@ -160,11 +160,17 @@ async fn answers_good_and_bad() {
         (n, Verdict::Refused { reason: Reason::REJECTED, detail })
     };
     assert_eq!(got, Outcome::Partial(vec![refused(0), refused(1)]));
-    for (status, code) in [(403, "AccessDeniedException"), (403, "UnrecognizedClientException")] {
-        let body = format!("{{\"__type\":\"{code}\",\"message\":\"no\"}}");
-        let server = Server::start(move |_| Reply::text(status, body.clone())).await.unwrap();
+    for (status, body) in [
+        (403, "{\"__type\":\"AccessDeniedException\",\"message\":\"no\"}"),
+        (403, "{\"__type\":\"UnrecognizedClientException\",\"message\":\"no\"}"),
+        // A proxy's page: no span is to blame.
+        (404, "<html>no such page</html>"),
+        (400, ""),
+    ] {
+        let server = Server::start(move |_| Reply::text(status, body)).await.unwrap();
         let got = built(&server.url, "").0.deliver(&many(2)).await;
         assert!(matches!(got, Outcome::Retry { degraded: true, .. }), "{got:?}");
+        assert_eq!(server.requests().len(), 1);
     }
 }
 
