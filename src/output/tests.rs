@@ -80,12 +80,13 @@ impl Rig {
     }
 
     fn close_as(&self, formed: Formed, outcome: Outcome, apart: bool) -> Rest {
-        self.close_by(formed, outcome, apart, None)
-    }
-
-    fn close_by(&self, formed: Formed, outcome: Outcome, apart: bool, max_attempts: Option<u32>) -> Rest {
-        let Rig { ledger, dead_letter, queue, .. } = self;
-        let books = Books { ledger, dead_letter, queue, max_attempts, apart };
+        let books = Books {
+            ledger: &self.ledger,
+            dead_letter: &self.dead_letter,
+            queue: &self.queue,
+            max_attempts: None,
+            apart,
+        };
         let rest = books.close(formed, outcome);
         self.assert_balanced();
         rest
@@ -182,37 +183,17 @@ fn a_place_that_takes_nothing_holds_back_no_other() {
     let rest = rig.close_as(formed, none, true);
     assert!(!rest.overwhelmed && rest.degraded.is_some());
     let (formed, _) = rest.again.expect("both are left");
+    // It says when it is to be asked again: what goes there waits for that.
+    let rest =
+        rig.close_as(formed, Outcome::Partial(vec![(0, later(Some(7), false)), (1, later(Some(2), false))]), true);
+    assert!(!rest.overwhelmed && rest.after == Some(Duration::from_secs(7)));
+    let (formed, _) = rest.again.expect("both are left");
     // Nobody is there at all.
     let retry = Outcome::Retry { why: "later".to_owned(), after: None, degraded: false };
     let rest = rig.close_as(formed, retry, true);
     assert!(rest.overwhelmed);
     rig.close_as(rest.again.expect("both are left").0, Outcome::Delivered, true);
     rig.assert_settled();
-}
-
-/// Scenario: an output with `max_attempts = 2` puts records off without trying them, often.
-/// Guarantees: only attempts count; a record that was tried twice is set aside, one that was put off stays.
-#[test]
-fn to_be_put_off_is_no_attempt() {
-    let rig = Rig::new();
-    rig.push(2);
-    let mut formed = rig.form(10).remove(0);
-    let put_off = || Verdict::Wait { why: "shut".to_owned(), degraded: true };
-    for _ in 0..5 {
-        let rest = rig.close_by(formed, Outcome::Partial(vec![(0, put_off()), (1, put_off())]), true, Some(2));
-        assert_eq!((rest.degraded.as_deref(), rest.overwhelmed), (Some("shut"), false));
-        formed = rest.again.expect("both are tried later").0;
-        assert_eq!((formed.attempts, formed.delivery.len()), (0, 2));
-    }
-    assert_eq!(suiro_sdk::ledger::read(&rig.ledger.retries), 0);
-    for attempts in [1, 2] {
-        let verdicts = vec![(0, later(None, false)), (1, put_off())];
-        let rest = rig.close_by(formed, Outcome::Partial(verdicts), true, Some(2));
-        formed = rest.again.expect("one is left at least").0;
-        assert_eq!((formed.attempts, formed.delivery.len()), (attempts, if attempts == 1 { 2 } else { 1 }));
-    }
-    assert_eq!(rig.letters(), [("record 0".to_owned(), false)]);
-    rig.close(formed, Outcome::Delivered);
 }
 
 #[test]

@@ -46,17 +46,6 @@ enum Exit<'a> {
     Perhaps(Cause<'a>),
 }
 
-// === impl Rest ===
-
-impl Rest {
-    /// Notes why a record is put off, if an operator must mend that.
-    fn degrade(&mut self, why: &str, degraded: bool) {
-        if degraded {
-            self.degraded.get_or_insert_with(|| why.to_owned());
-        }
-    }
-}
-
 // === impl Books ===
 
 impl Books<'_> {
@@ -113,7 +102,6 @@ impl Books<'_> {
         let mut rest = Rest::default();
         let mut why_again = None;
         let mut refused_for_now = 0;
-        let mut was_tried = false;
         // Each record once, in order, whatever a plugin says.
         verdicts.sort_by_key(|(n, _)| *n);
         verdicts.dedup_by_key(|(n, _)| *n);
@@ -126,23 +114,17 @@ impl Books<'_> {
             while let Some((n, verdict)) = verdicts.next_if(|(n, _)| *n < end) {
                 let exit = match &verdict {
                     Verdict::Retry { why, after, degraded } => {
-                        was_tried = true;
                         refused_for_now += 1;
                         rest.after = rest.after.max(*after);
-                        rest.degrade(why, *degraded);
+                        if *degraded {
+                            rest.degraded.get_or_insert_with(|| why.clone());
+                        }
                         if !exhausted {
                             why_again.get_or_insert_with(|| why.clone());
                             keep.push(n - number);
                             continue;
                         }
                         Exit::SetAside(Cause { reason: Reason::RETRIES_EXHAUSTED, detail: why, ambiguous: false })
-                    }
-                    Verdict::Wait { why, degraded } => {
-                        refused_for_now += 1;
-                        rest.degrade(why, *degraded);
-                        why_again.get_or_insert_with(|| why.clone());
-                        keep.push(n - number);
-                        continue;
                     }
                     Verdict::Unidentified { rejected, detail } => unidentified(*rejected, detail),
                     Verdict::Refused { reason, detail } => {
@@ -167,13 +149,9 @@ impl Books<'_> {
                 again.charges.push(charge);
             }
         }
-        rest.overwhelmed = refused_for_now == records && !self.apart || rest.after.is_some();
+        rest.overwhelmed = !self.apart && (refused_for_now == records || rest.after.is_some());
         rest.again = why_again.map(|why| {
-            if was_tried {
-                add(&self.ledger.retries, 1);
-            } else {
-                again.attempts -= 1;
-            }
+            add(&self.ledger.retries, 1);
             (again, why)
         });
         rest

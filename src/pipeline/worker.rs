@@ -53,7 +53,8 @@ struct Slot {
     /// Records that wait for room: the source is parked.
     blocked: Vec<Blocked>,
     state: SlotState,
-    /// This worker, or the one before it, said that the input does not work. Another shard's trouble is not ended here.
+    /// This worker said that the input does not work, or perhaps the one before it: what another one said is not taken back
+    /// here.
     troubled: bool,
 }
 

@@ -45,7 +45,6 @@ fn to_sink(sink: &Sink, service: &str, input: &str) -> Site {
     ))
 }
 
-/// Where it listens, once it said so.
 fn connect(running: &Running) -> TcpStream {
     let stream = TcpStream::connect(running.listens("listens")).expect("it listens");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");

@@ -372,7 +372,6 @@ proptest! {
                         Verdict::Refused { .. } => "refused",
                         Verdict::Retry { .. } => "retry",
                         Verdict::Unidentified { .. } => "perhaps",
-                        Verdict::Wait { .. } => "wait",
                         Verdict::Drop(_) => "drop",
                     };
                     (*i, what)

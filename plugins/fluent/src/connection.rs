@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex as Lock, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex as Lock, MutexGuard, OnceLock, PoisonError};
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use suiro_record::{Batch, Scope, Signal, Source as Origin};
@@ -64,6 +64,8 @@ pub(crate) struct Closing {
     busy: AtomicUsize,
     /// Bytes workers have taken since.
     pub(crate) held: AtomicUsize,
+    /// So many they take altogether: said by the first of them that waits no longer.
+    pub(crate) most: OnceLock<usize>,
 }
 
 /// Counted among [`Closing`]'s as long as it lives.
@@ -345,7 +347,12 @@ impl Complaints {
 
 impl Closing {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Closing { told: watch::Sender::new(false), busy: AtomicUsize::new(0), held: AtomicUsize::new(0) })
+        Arc::new(Closing {
+            told: watch::Sender::new(false),
+            busy: AtomicUsize::new(0),
+            held: AtomicUsize::new(0),
+            most: OnceLock::new(),
+        })
     }
 
     /// Waits until the agent is told.

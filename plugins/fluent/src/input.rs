@@ -91,8 +91,9 @@ impl Source for ForwardSource {
             std::thread::sleep(Duration::from_millis(1));
         }
         // What is handed over by now has found room: it is as much again at most.
-        let held = self.closing.held.load(SeqCst);
-        self.take(held.saturating_add(self.most));
+        let most = || self.closing.held.load(SeqCst).saturating_add(self.most);
+        let most = *self.closing.most.get_or_init(most);
+        self.take(most);
         self.inner.stop();
     }
 

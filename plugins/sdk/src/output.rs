@@ -41,8 +41,8 @@ pub trait Output: Send {
         Limits::default()
     }
 
-    /// Whether records go to several places that can fail each by itself, such as streams. Then a delivery of which every
-    /// record is to be tried again ([`Outcome::Partial`]) waits by itself; [`Outcome::Retry`] still holds back the others.
+    /// Whether records go to several places that can fail each by itself, such as streams. Then what is left of a delivery
+    /// ([`Outcome::Partial`]) waits by itself, for as long as its verdicts say; [`Outcome::Retry`] still holds back the others.
     fn is_apart(&self) -> bool {
         false
     }
@@ -153,13 +153,6 @@ pub enum Verdict {
         why: String,
         /// The other side's wish.
         after: Option<Duration>,
-        /// An operator must mend it (401, 403): health says degraded.
-        degraded: bool,
-    },
-    /// It was not tried: where it goes is left alone for a while. Try it then; this one does not count as an attempt.
-    Wait {
-        /// For the log.
-        why: String,
         /// An operator must mend it (401, 403): health says degraded.
         degraded: bool,
     },

@@ -51,16 +51,19 @@ impl Input for Statsd {
         if let Some(desk) = self.intake.desk(&setup)? {
             let sockets = Sockets::open(&self.settings, &desk)?;
             let shape = &self.settings.shape;
-            // Where the network side died, that of the one before: its window is open, and it knows the gauges.
             let new = || Arc::new(Mutex::new(Collector::new(desk.clone(), shape)));
-            let collector = lock(&self.collector).get_or_insert_with(new).clone();
+            // Where the network side died, that of the one before: its window is open, and it knows the gauges.
+            let before = lock(&self.collector).clone().filter(|collector| !lock(collector).is_closed());
+            let collector = before.unwrap_or_else(new);
+            *lock(&self.collector) = Some(collector.clone());
             let interval = shape.interval;
             desk.spawn(move |desk| serve(desk, interval, sockets, collector))?;
         }
         let (collector, ledger) = (self.collector.clone(), setup.ledger.clone());
         // The collector is closed before what it handed over is taken.
         let close = move || {
-            let collector = lock(&collector).take();
+            // Each shard waits for it, so that none ends the intake before.
+            let collector = lock(&collector).clone();
             collector.map(|collector| flows(&collector, &ledger)).unwrap_or_default()
         };
         Ok(Some(Box::new(LastCall::new(self.intake.source(&setup), close))))
@@ -143,11 +146,11 @@ async fn read_stream(mut stream: UnixStream, collector: &Mutex<Collector>) {
         let len = len as usize;
         if len > MAX_LINE {
             // What follows can't be found.
-            return lock(collector).cut();
+            return lock(collector).broken("the length of a datagram is more than one may have");
         }
         buffer.resize(len, 0);
         if stream.read_exact(&mut buffer).await.is_err() {
-            return lock(collector).cut();
+            return lock(collector).broken("a stream ended within a datagram");
         }
         let mut collector = lock(collector);
         collector.datagram(&buffer);

@@ -1,5 +1,6 @@
 //! From datagrams to what is handed over.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use suiro_sdk::datagrams::{Burst as Datagrams, STOPPED};
@@ -8,11 +9,11 @@ use suiro_sdk::intake::Desk;
 use suiro_sdk::record::{Batch, EditError, Scope, Signal};
 use suiro_sdk::{Complaint, Reason, time};
 
+use crate::notice;
 use crate::parse::{Line, parse};
 use crate::point::{Point, write_each};
 use crate::settings::Shape;
 use crate::window::Window;
-use crate::{notice, parse};
 
 /// Points of a batch, at most.
 const BATCH: usize = 4096;
@@ -95,12 +96,12 @@ impl Collector {
         }
     }
 
-    /// A datagram that was cut by the system, or a stream that is none.
-    pub(crate) fn cut(&mut self) {
-        self.malformed(b"", parse::ParseError::TooLong);
+    /// A stream of datagrams is none.
+    pub(crate) fn broken(&mut self, why: &'static str) {
+        self.malformed(b"", why);
     }
 
-    fn malformed(&mut self, line: &[u8], error: parse::ParseError) {
+    fn malformed(&mut self, line: &[u8], error: impl Display) {
         self.desk.turn_away(Reason::MALFORMED, 1);
         if let Some(malformed) = self.malformed.of(1) {
             tracing::warn!(
@@ -141,6 +142,11 @@ impl Collector {
         let burst = end_window(&self.desk, window);
         drop(self.desk.submit(room, burst.batches, bytes));
         true
+    }
+
+    /// Whether it takes nothing any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed
     }
 
     /// The agent stops: what was made of datagrams and not handed over, the window that is open among it. What comes behind

@@ -271,11 +271,6 @@ impl<'b> Burst<'b> {
         Burst { bytes, ends }
     }
 
-    /// How many datagrams.
-    pub fn datagrams(&self) -> usize {
-        self.ends.len()
-    }
-
     /// Bytes of all of them.
     pub fn bytes(&self) -> usize {
         self.ends.last().copied().unwrap_or(0)

@@ -43,7 +43,7 @@ pub(super) struct KnownStream {
 #[derive(Debug)]
 struct StreamState {
     used: Instant,
-    shut: Option<Shut>,
+    failing: Option<Failing>,
     /// When the requests under way were begun.
     under_way: Vec<Instant>,
 }
@@ -74,12 +74,23 @@ trait Used {
     fn used(&self) -> Instant;
 }
 
+/// It did not take the last request.
+#[derive(Debug)]
+struct Failing {
+    /// It is left alone until then.
+    until: Instant,
+    /// Before that one, in a row.
+    failures: u32,
+    why: String,
+    degraded: bool,
+}
+
 /// A stream takes nothing for now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Shut {
-    until: Instant,
-    failures: u32,
     pub(super) why: String,
+    /// To be asked again after that time.
+    pub(super) wait: Duration,
     pub(super) degraded: bool,
 }
 
@@ -106,7 +117,7 @@ impl Known {
             return known.clone();
         }
         forget(&mut streams, self.max, now);
-        let state = StreamState { used: now, shut: None, under_way: Vec::new() };
+        let state = StreamState { used: now, failing: None, under_way: Vec::new() };
         let known = Arc::new(KnownStream { state: state.into(), making: Mutex::default(), made: AtomicU32::default() });
         streams.insert(key, known.clone());
         known
@@ -165,32 +176,34 @@ impl KnownStream {
     pub(super) fn shut(&self) -> Option<Shut> {
         let now = Instant::now();
         let state = self.state();
-        if let Some(shut) = state.shut.as_ref().filter(|shut| shut.until > now) {
-            return Some(shut.clone());
+        if let Some(Failing { until, why, degraded, .. }) = state.failing.as_ref().filter(|failing| failing.until > now)
+        {
+            return Some(Shut { why: why.clone(), wait: *until - now, degraded: *degraded });
         }
-        let oldest = state.under_way.iter().min().copied();
-        let slow = oldest.filter(|since| now.saturating_duration_since(*since) >= SLOW)?;
-        let why = "an earlier request to the stream has not been answered yet".to_owned();
-        Some(Shut { until: slow, failures: 0, why, degraded: false })
+        let oldest = state.under_way.iter().min()?;
+        let is_slow = now.saturating_duration_since(*oldest) >= SLOW;
+        let why = "an earlier request to the stream has not been answered yet";
+        is_slow.then(|| Shut { why: why.to_owned(), wait: SLOW, degraded: false })
     }
 
-    /// It did not take a request.
-    pub(super) fn failed(&self, why: &str, degraded: bool) {
+    /// It did not take a request. For how long it is left alone.
+    pub(super) fn failed(&self, why: &str, degraded: bool) -> Duration {
         let now = Instant::now();
         let mut state = self.state();
-        let failures = match &state.shut {
+        let failures = match &state.failing {
             // Requests that were under way together fail together: that is one failure.
-            Some(shut) if shut.until > now => shut.failures,
-            Some(shut) => shut.failures.saturating_add(1),
+            Some(failing) if failing.until > now => failing.failures,
+            Some(failing) => failing.failures.saturating_add(1),
             None => 0,
         };
         let wait = FIRST_WAIT.saturating_mul(1 << failures.min(10)).min(LONGEST_WAIT);
-        state.shut = Some(Shut { until: now + wait, failures, why: why.to_owned(), degraded });
+        state.failing = Some(Failing { until: now + wait, failures, why: why.to_owned(), degraded });
+        wait
     }
 
     /// It took a request.
     pub(super) fn went_well(&self) {
-        self.state().shut = None;
+        self.state().failing = None;
     }
 
     /// Notes a request, until what is returned is dropped.
@@ -265,7 +278,12 @@ mod tests {
                 stream.failed("at the same time", true);
             }
             tokio::time::advance(Duration::from_millis(wait - 1)).await;
-            assert!(stream.shut().is_some_and(|shut| shut.degraded), "{failure}");
+            let wait = Duration::from_millis(1);
+            assert_eq!(
+                stream.shut(),
+                Some(Shut { why: "at the same time".to_owned(), wait, degraded: true }),
+                "{failure}"
+            );
             tokio::time::advance(Duration::from_millis(1)).await;
             assert_eq!(stream.shut(), None, "{failure}");
         }

@@ -19,7 +19,7 @@ use super::answer::Rejected;
 use super::batch::MAX_EVENTS;
 use super::body::{self, Scratch, Written};
 use super::create;
-use super::known::{Known, KnownGroup, KnownStream};
+use super::known::{Known, KnownGroup, KnownStream, Shut};
 use super::message::View;
 use super::plan::{Event, Plan, Stream};
 use super::service::Service;
@@ -121,12 +121,12 @@ impl CloudWatchLogs {
         while let Some(events) = todo.pop() {
             if let Some(Retry { why, degraded, .. }) = &*trouble.borrow() {
                 todo.push(events);
-                lane.put_off(stream, todo, &Verdict::Wait { why: why.clone(), degraded: *degraded });
+                lane.wait(stream, todo, why, None, *degraded);
                 return lane;
             }
-            if let Some(shut) = known.shut() {
+            if let Some(Shut { why, wait, degraded }) = known.shut() {
                 todo.push(events);
-                lane.put_off(stream, todo, &Verdict::Wait { why: shut.why, degraded: shut.degraded });
+                lane.wait(stream, todo, &why, Some(wait), degraded);
                 return lane;
             }
             let (buffer, written) = self.write(started.service.buffers(), stream, events, views);
@@ -159,19 +159,17 @@ impl CloudWatchLogs {
                 }
                 Err(Trouble::Retry(retry)) => {
                     todo.push(&events[..written.taken]);
-                    lane.put_off(stream, todo, &again(&retry.why, retry.degraded));
-                    if retry.of == Of::Stream {
-                        known.failed(&retry.why, retry.degraded);
-                    } else {
+                    let wait = (retry.of == Of::Stream).then(|| known.failed(&retry.why, retry.degraded));
+                    lane.wait(stream, todo, &retry.why, wait, retry.degraded);
+                    if wait.is_none() {
                         trouble.replace(Some(retry));
                     }
                     return lane;
                 }
                 // It was made a moment ago, and is not everywhere yet.
                 Err(Trouble::Missing(why)) => {
-                    known.failed(&why, false);
                     todo.push(&events[..written.taken]);
-                    lane.put_off(stream, todo, &again(&why, false));
+                    lane.wait(stream, todo, &why, Some(known.failed(&why, false)), false);
                     return lane;
                 }
                 Err(trouble) => {
@@ -294,10 +292,10 @@ impl Lane {
         }
     }
 
-    /// All these events are to be tried later: `verdict` says whether they were tried now.
-    fn put_off(&mut self, stream: &Stream, todo: Vec<&[Event]>, verdict: &Verdict) {
+    /// All these events are to be tried again, `after` that time.
+    fn wait(&mut self, stream: &Stream, todo: Vec<&[Event]>, why: &str, after: Option<Duration>, degraded: bool) {
         for event in todo.into_iter().flatten() {
-            self.set(stream, event, verdict.clone());
+            self.set(stream, event, Verdict::Retry { why: why.to_owned(), after, degraded });
         }
     }
 
@@ -329,10 +327,6 @@ impl Encoding {
     }
 }
 
-fn again(why: &str, degraded: bool) -> Verdict {
-    Verdict::Retry { why: why.to_owned(), after: None, degraded }
-}
-
 /// Has both halves of these events tried, the first one next.
 fn halve<'e>(todo: &mut Vec<&'e [Event]>, events: &'e [Event]) {
     let (head, rest) = events.split_at(events.len() / 2);
@@ -352,11 +346,7 @@ fn join(apart: Vec<(usize, Verdict)>, lanes: Vec<Lane>, trouble: Option<Retry>) 
         return Outcome::Delivered;
     }
     // A record can be in several events: as long as one of them is to be tried again, so is the record.
-    let rank = |verdict: &Verdict| match verdict {
-        Verdict::Retry { .. } => 0,
-        Verdict::Wait { .. } => 1,
-        _ => 2,
-    };
+    let rank = |verdict: &Verdict| !matches!(verdict, Verdict::Retry { .. });
     verdicts.sort_by_key(|(number, verdict)| (*number, rank(verdict)));
     verdicts.dedup_by_key(|(number, _)| *number);
     Outcome::Partial(verdicts)

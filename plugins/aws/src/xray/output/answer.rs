@@ -101,7 +101,7 @@ fn guess(unknown: &[usize], nameless: &[&Unprocessed], of_documents: &mut [Optio
 /// Of a record's documents, the verdict that leaves most to be done.
 fn of_records(of_documents: Vec<Option<Verdict>>, sent: &[Sent]) -> Outcome {
     let rank = |verdict: &Verdict| match verdict {
-        Verdict::Retry { .. } | Verdict::Wait { .. } => 3,
+        Verdict::Retry { .. } => 3,
         Verdict::Refused { .. } => 2,
         Verdict::Unidentified { rejected, .. } => i32::from(*rejected),
         Verdict::Drop(_) => 0,

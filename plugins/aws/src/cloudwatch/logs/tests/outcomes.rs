@@ -18,7 +18,6 @@ fn verdicts(outcome: &Outcome) -> Vec<(usize, &str)> {
         .iter()
         .map(|(number, verdict)| match verdict {
             Verdict::Retry { degraded, .. } => (*number, if *degraded { "retry, degraded" } else { "retry" }),
-            Verdict::Wait { degraded, .. } => (*number, if *degraded { "wait, degraded" } else { "wait" }),
             Verdict::Refused { reason, .. } => (*number, reason.0),
             Verdict::Drop(reason) => (*number, reason.0),
             Verdict::Unidentified { .. } => (*number, "unidentified"),
@@ -124,11 +123,11 @@ async fn one_stream_in_trouble_does_not_stop_the_others() {
     // They are left alone for a moment; the others are not.
     let before = rig.actions().len();
     let outcome = rig.deliver(&delivery(vec![batch(&lines, TIME)])).await;
-    assert_eq!(verdicts(&outcome), [(0, "wait, degraded"), (2, "wait"), (3, "wait, degraded")]);
+    assert_eq!(verdicts(&outcome), [(0, "retry, degraded"), (2, "retry"), (3, "retry, degraded")]);
     assert_eq!(rig.actions()[before..], ["PutLogEvents"]);
     // A delivery with nothing else does not hold back the output either.
     let outcome = rig.deliver(&delivery(vec![batch(&lines[2..3], TIME)])).await;
-    assert_eq!(verdicts(&outcome), [(0, "wait")]);
+    assert_eq!(verdicts(&outcome), [(0, "retry")]);
 }
 
 #[tokio::test]
