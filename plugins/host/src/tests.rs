@@ -6,11 +6,9 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use suiro_record::Batch;
-use suiro_sdk::decode::OnParseError;
-use suiro_sdk::lang::Template;
 use suiro_sdk::ledger::InputLedger;
 use suiro_sdk::settings::Section;
-use suiro_sdk::{Decoder, Flow, Polled, Source, SourceSetup, Waker};
+use suiro_sdk::{Flow, Polled, Source, SourceSetup, Waker};
 use tempfile::TempDir;
 
 use crate::point::{Collection, Number};
@@ -90,20 +88,14 @@ fn open(root: &Path, settings: &str, once: bool) -> Opened {
     let text = format!("root = '{}'\n{settings}", root.display());
     let (section, diagnostics) = Section::from_text("[[input]] host", &text);
     let input = crate::build(&section).unwrap_or_else(|_| panic!("{}", diagnostics.render(false)));
-    let ledger = Arc::<InputLedger>::default();
     let (wake, woken) = mpsc::channel();
     let setup = SourceSetup {
         name: "host".into(),
-        shard: 0,
-        shards: 1,
-        data_dir: "/nonexistent".into(),
-        decoder: Arc::new(Decoder::new(None, OnParseError::Keep, false, ledger.clone())),
-        ledger: ledger.clone(),
-        tag: Arc::new(Template::parse("metrics.{@input}").unwrap()),
-        pool: Arc::default(),
         waker: Waker::new(move || wake.send(()).unwrap_or_default()),
         once,
+        ..SourceSetup::sample("metrics.{@input}")
     };
+    let ledger = setup.ledger.clone();
     assert!(input.source(SourceSetup { shard: 1, ..setup.clone() }).unwrap().is_none());
     Opened { source: input.source(setup).unwrap().unwrap(), ledger, woken }
 }
@@ -275,19 +267,7 @@ fn a_root_without_a_host_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let (section, _) = Section::from_text("[[input]] host", &format!("root = '{}'", folder.path().display()));
     let input = crate::build(&section).unwrap();
-    let Opened { ledger, .. } = open(host().path(), "", true);
-    let setup = SourceSetup {
-        name: "host".into(),
-        shard: 0,
-        shards: 1,
-        data_dir: "/nonexistent".into(),
-        decoder: Arc::new(Decoder::new(None, OnParseError::Keep, false, ledger.clone())),
-        ledger,
-        tag: Arc::new(Template::parse("t").unwrap()),
-        pool: Arc::default(),
-        waker: Waker::new(|| {}),
-        once: true,
-    };
+    let setup = SourceSetup { name: "host".into(), once: true, ..SourceSetup::sample("t") };
     let Err(error) = input.source(setup) else { panic!("it started") };
     assert!(error.to_string().contains("mount the host's /proc"), "{error}");
 }

@@ -112,6 +112,32 @@ pub struct Waker(Arc<dyn Fn() + Send + Sync>);
 #[error("{0}")]
 pub struct StartError(pub String);
 
+// === impl SourceSetup ===
+
+#[cfg(any(test, feature = "test-kit"))]
+impl SourceSetup {
+    /// For tests: that of the only worker of an input `in`, whose records have the tag that the template `tag` makes.
+    ///
+    /// # Panics
+    ///
+    /// If `tag` is no template.
+    pub fn sample(tag: &str) -> Self {
+        let ledger = Arc::<InputLedger>::default();
+        SourceSetup {
+            name: "in".into(),
+            shard: 0,
+            shards: 1,
+            data_dir: "/nonexistent".into(),
+            decoder: Arc::new(Decoder::new(None, crate::decode::OnParseError::Keep, false, ledger.clone())),
+            ledger,
+            tag: Arc::new(Template::parse(tag).expect("a template")),
+            pool: Arc::default(),
+            waker: Waker::new(|| {}),
+            once: false,
+        }
+    }
+}
+
 // === impl Waker ===
 
 impl Waker {

@@ -6,10 +6,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::io::Write as _;
 use suiro_record::{Batch, Header, Scope, Source, TimeKind, Value};
-use suiro_sdk::decode::{Decoder, OnParseError};
 use suiro_sdk::decompress::Decompressor;
-use suiro_sdk::lang::Template;
-use suiro_sdk::{InputLedger, SourceSetup, Waker};
 
 use crate::burst::{Burst, BurstError, Refusals};
 use crate::frame::{Next, Scanner};
@@ -39,23 +36,6 @@ pub struct Outcome {
     pub batches: usize,
     /// Memory of the largest of them.
     pub largest: usize,
-}
-
-/// What an input gets of which records have that tag.
-pub fn setup(tag: &str) -> SourceSetup {
-    let ledger = Arc::<InputLedger>::default();
-    SourceSetup {
-        name: "in".into(),
-        shard: 0,
-        shards: 1,
-        data_dir: "/nonexistent".into(),
-        decoder: Arc::new(Decoder::new(None, OnParseError::Keep, false, ledger.clone())),
-        ledger,
-        tag: Arc::new(Template::parse(tag).unwrap()),
-        pool: Arc::default(),
-        waker: Waker::new(|| {}),
-        once: false,
-    }
 }
 
 /// Where messages end in `bytes`.

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use suiro_record::Value;
 use suiro_sdk::settings::Section;
-use suiro_sdk::{Flow, Input, InputLedger, Polled, Source};
+use suiro_sdk::{Flow, Input, InputLedger, Polled, Source, SourceSetup};
 use tempfile::TempDir;
 
-use super::kit::{event, map, message, packed, put, setup};
+use super::kit::{event, map, message, packed, put};
 use crate::input;
 
 /// Far longer than anything takes.
@@ -34,7 +34,7 @@ impl Agent {
         let text = format!("listen = false\nunix = '{}'\n{settings}", path.display());
         let (section, diagnostics) = Section::from_text("[[input]] forward", &text);
         let input = input::build(&section).unwrap_or_else(|_| panic!("{}", diagnostics.render(false)));
-        let setup = setup(input.default_tag().unwrap());
+        let setup = SourceSetup::sample(input.default_tag().unwrap());
         let ledger = setup.ledger.clone();
         let source = input.source(setup).unwrap().unwrap();
         Agent { source, ledger, _input: input, folder }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex as Lock};
 use suiro_record::{Batch, Row, Scope, Signal};
 use suiro_sdk::decompress::Decompressor;
 use suiro_sdk::intake::{Ack, AckLevel, AckTimeout, Desk, Intake, Ticket};
-use suiro_sdk::{Polled, Source};
+use suiro_sdk::{Polled, Source, SourceSetup};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex, Semaphore, watch};
 use tokio::time::{Duration, Instant};
@@ -14,7 +14,6 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::server::ResolvesServerCertUsingSni;
 
-use super::kit::setup;
 use crate::buffer::BufferTerms;
 use crate::connection::{Busy, Closing, Complaints, Terms, answered};
 use crate::listen::Caller;
@@ -39,7 +38,7 @@ async fn answer_one_of_two(tickets: Vec<Ticket>, source: &mut dyn Source) -> Res
 
 #[tokio::test(start_paused = true)]
 async fn a_chunk_of_many_batches_has_the_time_of_one() {
-    let setup = setup("t");
+    let setup = SourceSetup::sample("t");
     let intake = Intake::new(1000);
     let desk = intake.desk(&setup).unwrap().unwrap();
     let mut source = intake.source(&setup);
@@ -53,7 +52,7 @@ async fn a_chunk_of_many_batches_has_the_time_of_one() {
 
 #[tokio::test(start_paused = true)]
 async fn who_says_nothing_of_tls_is_counted() {
-    let setup = setup("t");
+    let setup = SourceSetup::sample("t");
     let desk = Intake::new(1000).desk(&setup).unwrap().unwrap();
     let closing = Closing::new();
     let terms = Arc::new(Terms {

@@ -4,26 +4,12 @@ use suiro_record::Row;
 
 use super::*;
 use crate::custody::Tracker;
-use crate::decode::{Decoder, OnParseError};
-use crate::lang::Template;
 
 const QUEUED: Ack = Ack { level: AckLevel::Queued, timeout: Duration::from_secs(30) };
 const DELIVERED: Ack = Ack { level: AckLevel::Delivered, timeout: Duration::from_secs(30) };
 
 pub(crate) fn setup() -> SourceSetup {
-    let ledger = Arc::<InputLedger>::default();
-    SourceSetup {
-        name: "in".into(),
-        shard: 0,
-        shards: 1,
-        data_dir: "/nonexistent".into(),
-        decoder: Arc::new(Decoder::new(None, OnParseError::Keep, false, ledger.clone())),
-        ledger,
-        tag: Arc::new(Template::parse("net.{@input}").unwrap()),
-        pool: Arc::default(),
-        waker: Waker::new(|| {}),
-        once: false,
-    }
+    SourceSetup::sample("net.{@input}")
 }
 
 fn batches(desk: &Desk, sizes: &[usize]) -> Vec<Batch> {

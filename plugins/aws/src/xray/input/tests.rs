@@ -11,32 +11,12 @@ use std::sync::Arc;
 use serde_json::Value;
 use suiro_record::{Batch, Scope, Signal, Source, TimeKind};
 use suiro_sdk::datagrams::Decode as _;
-use suiro_sdk::decode::{Decoder as LineDecoder, OnParseError};
-use suiro_sdk::lang::Template;
 use suiro_sdk::spans::Spans;
-use suiro_sdk::{InputLedger, SourceSetup, Waker};
 
 use super::{DecodeError, Decoder, Format};
 
 const READ_AT: i64 = 5_000_000;
 const HEADER: &str = "{\"format\":\"json\",\"version\":1}\n";
-
-/// What a source gets at its start.
-fn setup() -> SourceSetup {
-    let ledger = Arc::<InputLedger>::default();
-    SourceSetup {
-        name: "in".into(),
-        shard: 0,
-        shards: 1,
-        data_dir: "/nonexistent".into(),
-        decoder: Arc::new(LineDecoder::new(None, OnParseError::Keep, false, ledger.clone())),
-        ledger,
-        tag: Arc::new(Template::parse("x").unwrap()),
-        pool: Arc::default(),
-        waker: Waker::new(|| {}),
-        once: false,
-    }
-}
 
 /// One record.
 #[derive(Debug, PartialEq)]

@@ -14,10 +14,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::decode::{Decoder, OnParseError};
-use crate::input::{Source, SourceSetup, Waker};
+use crate::input::{Source, SourceSetup};
 use crate::intake::Desk;
-use crate::lang::Template;
 use crate::ledger::InputLedger;
 use crate::serve::{Body, Door, Refusal, Request, Response, ServerSettings, Service, StatusCode, answer, grpc};
 use crate::settings::Section;
@@ -86,19 +84,8 @@ pub fn serve(settings: &str) -> Served {
     let settings = ServerSettings::read(&section, &[address]);
     assert!(section.finish().is_ok(), "{}", diagnostics.render(false));
     let settings = settings.unwrap();
-    let ledger = Arc::<InputLedger>::default();
-    let setup = SourceSetup {
-        name: "in".into(),
-        shard: 0,
-        shards: 1,
-        data_dir: "/nonexistent".into(),
-        decoder: Arc::new(Decoder::new(None, OnParseError::Keep, false, ledger.clone())),
-        ledger: ledger.clone(),
-        tag: Arc::new(Template::parse("x").unwrap()),
-        pool: Arc::default(),
-        waker: Waker::new(|| {}),
-        once: false,
-    };
+    let setup = SourceSetup::sample("x");
+    let ledger = setup.ledger.clone();
     let intake = settings.intake();
     let desk = intake.desk(&setup).unwrap().unwrap();
     let source = intake.source(&setup);

@@ -6,6 +6,7 @@ use suiro_sdk::http::test_kit::{Reply, Server};
 use suiro_sdk::intake::Intake;
 use suiro_sdk::serve::{Door, ServerSettings};
 use suiro_sdk::settings::Section;
+use suiro_sdk::{InputLedger, SourceSetup};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -24,7 +25,7 @@ impl Served {
     fn start(sampling: &Sampling) -> Served {
         let (section, _) = Section::from_text("[[input]] x", "max_body = '64KiB'");
         let settings = ServerSettings::read(&section, &[]).unwrap();
-        let setup = setup();
+        let setup = SourceSetup::sample("x");
         let intake = Intake::new(1 << 20);
         let desk = intake.desk(&setup).unwrap().unwrap();
         let source = intake.source(&setup);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use suiro_sdk::datagrams::{Datagrams, Gate, SpanReader};
 use suiro_sdk::intake::Intake;
 use suiro_sdk::settings::Section;
-use suiro_sdk::{Polled, Source};
+use suiro_sdk::{Polled, Source, SourceSetup};
 
 use super::*;
 
@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[test]
 fn segments_come_in_and_the_rest_is_counted() {
     for format in [Format::Spans, Format::Segments] {
-        let setup = setup();
+        let setup = SourceSetup::sample("x");
         let intake = Intake::new(1 << 20);
         let desk = intake.desk(&setup).unwrap().unwrap();
         let mut source: Box<dyn Source> = intake.source(&setup);
